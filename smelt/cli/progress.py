@@ -1,0 +1,77 @@
+"""How a run goes, on a terminal as a moving line, elsewhere as plain lines."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from smelt.language import say
+from smelt.pipeline.context import Watcher
+from smelt.train.fit import Step
+
+_EVERY_SECONDS = 0.5
+
+
+class Progress:
+    """Draws what the watcher hears. Epochs stay as lines, steps overwrite each other."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(Text(""), console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+        self._drawn = 0.0
+        self._started: dict[str, tuple[float, int]] = {}
+        self._tokens: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        """Take the terminal's last line."""
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Give it back."""
+        if self._live:
+            self._live.stop()
+
+    def watcher(self) -> Watcher:
+        """Return the ears of this progress."""
+        return Watcher(stage=self._on_stage, step=self._on_step)
+
+    def _on_stage(self, stage: str, note: str) -> None:
+        self._console.print(f"[bold]{stage}[/bold] {note}" if note else f"[bold]{stage}[/bold]", soft_wrap=True)
+
+    def _on_step(self, name: str, step: Step | None, facts: dict[str, float]) -> None:
+        if step is None:
+            self._console.print(
+                say(
+                    "  {name}: epoch {epoch:.0f}, train loss {loss:.3f}, dev {score:.4f} (95 %: {low:.4f} to {high:.4f}), {seconds:.0f} s",
+                    name=name,
+                    epoch=facts["epoch"] + 1,
+                    loss=facts["train_loss"],
+                    score=facts["dev_score"],
+                    low=facts["dev_low"],
+                    high=facts["dev_high"],
+                    seconds=facts["seconds"],
+                ),
+                soft_wrap=True,
+            )
+            return
+        now = time.monotonic()
+        started, first = self._started.setdefault(name, (now, step.step))
+        self._tokens[name] = self._tokens.get(name, 0) + step.tokens
+        if self._live and now - self._drawn > _EVERY_SECONDS and step.step > first:
+            self._drawn = now
+            pace = (now - started) / (step.step - first)
+            line = say(
+                "  {name}: step {step} of {steps}, loss {loss:.3f}, {rate:.0f} tokens/s, {left:.0f} s left",
+                name=name,
+                step=step.step,
+                steps=step.steps,
+                loss=step.loss,
+                rate=self._tokens[name] / (now - started),
+                left=pace * (step.steps - step.step),
+            )
+            self._live.update(Text(line), refresh=True)

@@ -1,0 +1,1 @@
+"""Make it small: students, quantization, and the search over them."""

@@ -1,0 +1,195 @@
+"""The search: the reference and its students, each in every format that can hold it, each trained, exported, run and timed.
+
+Every student and every candidate is a stage of the run folder, so a search that was cut goes on where it stopped.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from smelt.compress.distill import distill_loss
+from smelt.compress.students import auto_students, build_student, epochs_of, learning_rate_of, name_of, steps_of
+from smelt.errors import SmeltError
+from smelt.export.bundle import Probe, check_parity, split_format, write_bundle
+from smelt.export.formats import formats_of
+from smelt.models.build import Model, load_model
+from smelt.models.session import LiveSession
+from smelt.recipe.compress import Compress, Format, Student
+from smelt.recipe.train import Train
+from smelt.run.folder import RunFolder, code_version
+from smelt.runtime.build import open_session
+from smelt.runtime.bundle import score_texts
+from smelt.runtime.clock import time_elsewhere
+from smelt.runtime.isa import cores, isa
+from smelt.runtime.manifest import Manifest, read_manifest, seal
+from smelt.train.evaluate import score_rows
+from smelt.train.fit import Step
+from smelt.train.rows import Rows
+from smelt.train.session import LOG, Job, train
+from smelt.types import Candidate
+from smelt.verify.metrics.calibration import fit_temperature
+
+_LOG = logging.getLogger("smelt")
+_PROBES = 64
+Watch = Callable[[str, Step | None, dict[str, float]], None]
+"""Hears of every step and epoch of every student, by its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Everything a search starts from."""
+
+    section: Compress
+    train: Train
+    """How students are trained, but for epochs and learning rate."""
+    reference: Model
+    rows: Rows
+    dev: Rows
+    dev_texts: Sequence[str]
+    reference_dev: NDArray[np.float32]
+    """The reference's scores on dev, fp32. Shape (n, C)."""
+    text_column: str
+    workload: Path
+    """JSON file of the documents to time on."""
+    seconds: float
+    """Time there is for students."""
+    inputs: dict[str, object]
+    """What the reference follows from; part of every stage's fingerprint."""
+    run: RunFolder
+    watch: Watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One candidate that was tried."""
+
+    candidate: Candidate
+    folder: Path | None
+    """Its stage folder, with `bundle/` in it; None if there is none."""
+    dev_scores: NDArray[np.float32] | None
+
+
+def search(plan: Search) -> list[Trial]:
+    """Try the grid: first the reference's own formats, which need no training, then student after student while there is time.
+
+    Returns:
+        Every candidate, also those that failed or were not tried, with the reason in `why`.
+    """
+    trials = _formats(plan, "reference", plan.reference, [])
+    students = auto_students(plan.reference.network) if plan.section.students == "auto" else plan.section.students
+    left = plan.seconds
+    for place, section in enumerate(students):
+        started = time.monotonic()
+        share = left / (len(students) - place) * (2 if len(students) - place > 1 else 1)
+        model, seconds = _student(plan, section, min(share, left))
+        left -= max(seconds, time.monotonic() - started)
+        trials += _formats(plan, name_of(section), model, steps_of(section, plan.reference.network))
+    return trials
+
+
+def _student(plan: Search, section: Student, seconds: float) -> tuple[Model, float]:
+    """Train one student, or find it trained; return it and the training time that it took, over all sittings."""
+    name = name_of(section)
+    inputs = plan.inputs | {
+        "student": section.model_dump(mode="json"), "distill": plan.section.distill.model_dump(mode="json"),
+        "train": plan.train.model_dump(mode="json"), "code": code_version("models", "train", "tasks", "compress"),
+    }  # fmt: skip
+
+    def fill(folder: Path, work: Path) -> None:
+        network = build_student(section, plan.reference.network, len(plan.reference.codec.labels), plan.train.seed)
+        job = Job(
+            name=name, network=network, rows=plan.rows, dev=plan.dev, classes=len(plan.reference.codec.labels), section=plan.train,
+            loss=distill_loss(_teacher(plan), plan.section.distill), auto_rate=learning_rate_of(section), seconds=seconds,
+            epochs=section.epochs, most_epochs=epochs_of(section), watch=lambda step, facts: plan.watch(name, step, facts),
+        )  # fmt: skip
+        progress = train(job, work, plan.run.disk)
+        network.save(folder)
+        plan.reference.codec.save(folder)
+        (folder / LOG).write_bytes((work / LOG).read_bytes())
+        (folder / "seconds.json").write_text(json.dumps(progress.seconds), encoding="utf-8")
+
+    folder = plan.run.stage(f"compress/{name}", inputs, fill)
+    return load_model(folder), float(json.loads((folder / "seconds.json").read_text(encoding="utf-8")))
+
+
+def _teacher(plan: Search) -> NDArray[np.float32]:
+    """Return the reference's scores on the training rows; computed once."""
+    inputs = plan.inputs | {"code": code_version("models", "tasks")}
+
+    def fill(folder: Path, _work: Path) -> None:
+        classes = len(plan.reference.codec.labels)
+        scores = score_rows(plan.reference.network, plan.rows, plan.train, classes=classes, precision="bf16")
+        save_file({"scores": scores}, folder / "train.safetensors")
+
+    return load_file(plan.run.stage("compress/teacher", inputs, fill) / "train.safetensors")["scores"]
+
+
+def _formats(plan: Search, student: str, model: Model, steps: Sequence[str]) -> list[Trial]:
+    """Export, check, time and score one network in each format of the recipe that can hold it."""
+    possible = [form for form in plan.section.formats if form in formats_of(model.network)]
+    return [_trial(plan, student, model, steps, form) for form in possible]
+
+
+def _trial(plan: Search, student: str, model: Model, steps: Sequence[str], form: Format) -> Trial:
+    name = f"{student}-{form}"
+    runtime, precision = split_format(form)
+    steps = [*steps, *([f"quantize: {precision}"] if precision != "fp32" else [])]
+    inputs = plan.inputs | {
+        "student": student, "format": form, "calibration_rows": plan.section.calibration_rows, "isa": isa(),
+        "model": plan.run.digest("train" if student == "reference" else f"compress/{student}"),
+        "code": code_version("models", "tasks", "export", "runtime"),
+    }  # fmt: skip
+    try:
+        folder = plan.run.stage(f"compress/{name}", inputs, lambda folder, _work: _export(plan, name, model, form, folder))
+    except SmeltError as error:
+        _LOG.warning("%s: %s", name, error.message)
+        return Trial(
+            candidate=Candidate(name=name, steps=steps, runtime=runtime, precision=precision, why=error.message),
+            folder=None,
+            dev_scores=None,
+        )
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    candidate = Candidate(name=name, steps=steps, runtime=runtime, precision=precision, **result)
+    return Trial(candidate=candidate, folder=folder, dev_scores=load_file(folder / "dev.safetensors")["scores"])
+
+
+def _export(plan: Search, name: str, model: Model, form: Format, folder: Path) -> None:
+    """Fill a candidate's folder: `bundle/`, `dev.safetensors`, `result.json`, `parity.json`."""
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    calibration = [plan.rows.take([row]) for row in spread(len(plan.rows), plan.section.calibration_rows)]
+    facts = Manifest(name=name, family="network", runtime="numpy", precision="fp32", text_column=plan.text_column, isa=isa())
+    write_bundle(model.network, model.codec, form, facts, calibration=calibration, folder=bundle)
+    parity = check_parity(bundle, _probe(plan, model), cores())
+    manifest = read_manifest(bundle)
+    scores = score_texts(open_session(bundle, manifest, cores()), model.codec, plan.dev_texts)
+    model.codec.with_temperature(fit_temperature(scores, plan.dev.labels)).save(bundle)
+    seal(bundle, manifest)
+    save_file({"scores": scores}, folder / "dev.safetensors")
+    timing = asdict(time_elsewhere(bundle, plan.workload))
+    timing.pop("latency_threads")
+    result = timing | {
+        "dev_score": float((scores.argmax(1) == plan.dev.labels).mean()),
+        "agreement": float((scores.argmax(1) == plan.reference_dev.argmax(1)).mean()),
+        "size_bytes": sum(path.stat().st_size for path in bundle.iterdir()),
+    }
+    (folder / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
+    (folder / "parity.json").write_text(json.dumps(asdict(parity)), encoding="utf-8")
+
+
+def _probe(plan: Search, model: Model) -> Probe:
+    """Score a few dev documents by the live module, to hold the export against."""
+    arrays = plan.dev.take(spread(len(plan.dev), _PROBES))
+    return Probe(arrays=arrays, scores=LiveSession(model.network, threads=cores()).scores(arrays))
+
+
+def spread(count: int, wanted: int) -> NDArray[np.int64]:
+    """Return at most `wanted` row numbers, evenly spread over `count` rows."""
+    return np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(np.int64))

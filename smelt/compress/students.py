@@ -1,0 +1,106 @@
+"""Smaller networks that start from what the reference knows: its layers or its word embeddings."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import torch
+from torch import nn
+
+from smelt.models.cnn import CnnNetwork, CnnSizes
+from smelt.models.network import Network
+from smelt.models.rnn import RnnNetwork, RnnSizes
+from smelt.models.static import StaticNetwork, StaticSizes
+from smelt.models.transformer import TransformerNetwork
+from smelt.recipe.compress import Cnn, Depth, Rnn, Static, Student
+
+
+def name_of(section: Student) -> str:
+    """Return the student's name, which is also its folder."""
+    match section:
+        case Depth():
+            return f"depth{section.layers}"
+        case Rnn():
+            return section.cell
+        case Static() | Cnn():
+            return section.kind
+        case _:
+            assert_never(section)
+
+
+def steps_of(section: Student, reference: Network) -> list[str]:
+    """Return what is done to the reference to get the student, in words."""
+    match section:
+        case Depth():
+            whole = reference.depth if isinstance(reference, TransformerNetwork) else section.layers
+            return [f"depth: {section.layers} of {whole} layers", "distill: logits"]
+        case Static():
+            return [f"static: embeddings of the reference, hidden {section.hidden}", "distill: logits"]
+        case Cnn():
+            return [f"cnn: {section.filters} filters of widths {', '.join(map(str, section.kernels))}", "distill: logits"]
+        case Rnn():
+            return [f"{section.cell}: hidden {section.hidden}, both directions", "distill: logits"]
+        case _:
+            assert_never(section)
+
+
+def auto_students(reference: Network) -> list[Student]:
+    """Return the students of `auto`, cheapest promising first."""
+    depth = reference.depth if isinstance(reference, TransformerNetwork) else 0
+    shallower: list[Student] = [Depth(layers=depth // 2)] if depth >= 2 else []
+    return [Static(), *shallower, Cnn(), Rnn()]
+
+
+def build_student(section: Student, reference: Network, classes: int, seed: int) -> Network:
+    """Build a student before its training.
+
+    Args:
+        section: which kind, how large.
+        reference: a trained network; it is not changed.
+        classes: of the task.
+        seed: of what is random in it.
+    """
+    torch.manual_seed(seed)
+    if isinstance(section, Depth):
+        assert isinstance(reference, TransformerNetwork)
+        student = reference.with_layers(evenly(section.layers, reference.depth))
+        student.embedding.weight.requires_grad = False
+        return student
+    embedding = embedding_of(reference)
+    vocabulary, dim = embedding.num_embeddings, embedding.embedding_dim
+    match section:
+        case Static():
+            student = StaticNetwork(StaticSizes(vocabulary=vocabulary, dim=dim, classes=classes, hidden=section.hidden))
+        case Cnn():
+            sizes = CnnSizes(vocabulary=vocabulary, dim=dim, classes=classes, filters=section.filters, kernels=section.kernels)
+            student = CnnNetwork(sizes)
+        case Rnn():
+            student = RnnNetwork(RnnSizes(vocabulary=vocabulary, dim=dim, classes=classes, cell=section.cell, hidden=section.hidden))
+        case _:
+            assert_never(section)
+    with torch.no_grad():
+        student.embedding.weight.copy_(embedding.weight)
+    return student
+
+
+def evenly(kept: int, depth: int) -> Sequence[int]:
+    """Return layer numbers from first to last, evenly spread; the last one only if one is kept."""
+    if kept == 1:
+        return [depth - 1]
+    return [round(place * (depth - 1) / (kept - 1)) for place in range(kept)]
+
+
+def embedding_of(reference: Network) -> nn.Embedding:
+    """Return the reference's token embeddings: every family has one."""
+    found = getattr(reference, "embedding", None)
+    assert isinstance(found, nn.Embedding)
+    return found
+
+
+def learning_rate_of(section: Student) -> float:
+    """Return the peak learning rate of a student's AdamW."""
+    return 2e-4 if isinstance(section, Depth) else 2e-3
+
+
+def epochs_of(section: Student) -> int:
+    """Return the most epochs that `auto` takes."""
+    return 8 if isinstance(section, Depth) else 12

@@ -1,0 +1,1 @@
+"""Rows in, examples out: sources, splits, batches."""

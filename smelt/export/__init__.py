@@ -1,0 +1,1 @@
+"""Make the artifact that leaves the building."""

@@ -1,0 +1,107 @@
+"""Write a model's graph in a runtime's own format and precision."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from smelt.export.graph import write_onnx
+from smelt.export.silence import quiet
+from smelt.models.network import Network
+from smelt.models.static import StaticNetwork
+from smelt.recipe.compress import Format
+from smelt.runtime import openvino as openvino_runtime
+from smelt.runtime import static as static_runtime
+from smelt.tasks.padding import pad
+from smelt.types import Arrays
+
+
+def formats_of(network: Network) -> tuple[Format, ...]:
+    """Return the formats that can hold a network. numpy runs static ones only, and for these it is the fastest."""
+    if isinstance(network, StaticNetwork):
+        return ("numpy-fp32",)
+    return ("openvino-fp32", "openvino-bf16", "openvino-int8", "onnxruntime-fp32", "onnxruntime-int8")
+
+
+def write_graph(network: Network, form: Format, calibration: Sequence[Arrays], folder: Path) -> None:
+    """Fill a folder with the graph files of one format.
+
+    Args:
+        network: to export; it is not changed.
+        form: runtime and precision.
+        calibration: encoded training documents, one per batch, that set the ranges of static int8.
+        folder: to fill.
+    """
+    match form:
+        case "numpy-fp32":
+            assert isinstance(network, StaticNetwork)
+            _write_static(network, folder)
+        case "onnxruntime-fp32":
+            write_onnx(network, folder)
+        case "onnxruntime-int8":
+            _quantize_dynamic(write_onnx(network, folder))
+        case "openvino-fp32" | "openvino-bf16" | "openvino-int8":
+            _write_openvino(write_onnx(network, folder), calibration if form == "openvino-int8" else None, folder)
+        case _:
+            assert_never(form)
+
+
+def _write_static(network: StaticNetwork, folder: Path) -> None:
+    """Bake the softmax over a document's tokens into one positive weight per token."""
+    state = {name: tensor.detach().float().numpy() for name, tensor in network.state_dict().items()}
+    weight = np.exp(state["weight.weight"] - state["weight.weight"].max())
+    tensors = {
+        "embedding": state["embedding.weight"],
+        "weight": np.maximum(weight, np.float32(1e-12)),
+        "norm_scale": state["norm.weight"],
+        "norm_shift": state["norm.bias"],
+        "inner": state["inner.weight"],
+        "inner_bias": state["inner.bias"],
+        "outer": state["outer.weight"],
+        "outer_bias": state["outer.bias"],
+    }
+    save_file({name: np.ascontiguousarray(tensor, np.float32) for name, tensor in tensors.items()}, folder / static_runtime.GRAPH)
+
+
+def _quantize_dynamic(path: Path) -> None:
+    """Turn the weights of matrix products into int8; activations follow at run time. Replaces the file."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    raw = path.with_suffix(".fp32")
+    path.rename(raw)
+    with quiet():
+        quantize_dynamic(
+            raw,
+            path,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
+    raw.unlink()
+
+
+def _write_openvino(onnx_path: Path, calibration: Sequence[Arrays] | None, folder: Path) -> None:
+    """Convert the ONNX graph, quantize it by NNCF where calibration documents are given, and remove the ONNX file."""
+    import openvino
+
+    with quiet():
+        model = openvino.convert_model(onnx_path)
+        if calibration is not None:
+            model = _quantize_static(model, calibration)
+        openvino.save_model(model, folder / openvino_runtime.GRAPH, compress_to_fp16=False)
+    onnx_path.unlink()
+
+
+def _quantize_static(model, calibration: Sequence[Arrays]):  # noqa: ANN001, ANN202
+    """Post-training int8 of weights and activations; batches of one document, as NNCF asks of transformers."""
+    import nncf
+
+    def feed(arrays: Arrays) -> dict[str, np.ndarray]:
+        ids, mask = pad(arrays)
+        return {"ids": ids, "mask": mask}
+
+    data = nncf.Dataset(list(calibration), feed)
+    return nncf.quantize(model, data, subset_size=len(calibration), model_type=nncf.ModelType.TRANSFORMER)

@@ -1,0 +1,1 @@
+"""Arrays in, scores out: the model families, in torch."""

@@ -1,0 +1,129 @@
+"""From a recipe's `model:` section to a network and the codec that feeds it; from a folder to the same pair."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+import torch
+
+from smelt.errors import BundleFault, DataFault
+from smelt.language import say
+from smelt.models.cnn import CnnNetwork, CnnSizes
+from smelt.models.folder import check_folder, find_weights
+from smelt.models.network import CONFIG, Network, read_weights
+from smelt.models.rnn import RnnNetwork, RnnSizes
+from smelt.models.static import StaticNetwork, StaticSizes
+from smelt.models.transformer import TransformerSizes, from_folder, from_sizes
+from smelt.models.vocabulary import train_encoder
+from smelt.recipe.model import CnnModel, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel
+from smelt.tasks.classify import SETTINGS, ClassifyCodec, load_codec
+from smelt.tasks.tokens import FILE, TokenEncoder, read_tokenizer
+
+NetworkSection = PretrainedTransformer | ScratchTransformer | CnnModel | RnnModel | StaticModel
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network and the codec of its task."""
+
+    network: Network
+    codec: ClassifyCodec
+
+
+def build_model(section: NetworkSection, labels: Sequence[str], texts: Iterable[str], seed: int, *, fine_tuned: bool = False) -> Model:
+    """Build the reference before training, or open it where its weights are already fine-tuned.
+
+    Args:
+        section: which family, which sizes.
+        labels: of the task, in the order of the scores.
+        texts: training documents; read only where a vocabulary is trained.
+        seed: of the random weights.
+        fine_tuned: keep the classification head and the labels that the weights bring.
+
+    Raises:
+        BundleFault: the weights' folder is unsafe or damaged.
+        EnvironmentFault: the weights cannot be found.
+    """
+    torch.manual_seed(seed)
+    if isinstance(section, PretrainedTransformer):
+        return _pretrained(section, None if fine_tuned else labels)
+    if fine_tuned:
+        raise DataFault(
+            say("model.kind {kind} has no weights yet, and the recipe has no train section", kind=section.kind),
+            step=say("Add the line `train: {{}}` to the recipe."),
+        )
+    encoder = train_encoder(texts, section.vocabulary, section.max_tokens)
+    return Model(_from_scratch(section, encoder.size, len(labels)), ClassifyCodec(labels=tuple(labels), encoder=encoder))
+
+
+def load_model(folder: Path) -> Model:
+    """Open a model folder of a run: network, codec.
+
+    Raises:
+        BundleFault: it is unsafe, damaged or of an unknown family.
+    """
+    return Model(load_network(folder), load_codec(folder))
+
+
+def load_network(folder: Path) -> Network:
+    """Open the network of a model folder of a run."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleFault(say("{folder}: unreadable model: {reason}", folder=folder, reason=error)) from error
+    if "smelt_family" not in config:
+        check_folder(folder)
+        return from_folder(folder, classes=None)
+    network = _of_family(config["smelt_family"], config["sizes"])
+    read_weights(network, folder)
+    return network
+
+
+def _of_family(family: str, sizes: dict) -> Network:
+    match family:
+        case "static":
+            return StaticNetwork(StaticSizes(**sizes))
+        case "cnn":
+            return CnnNetwork(CnnSizes(**sizes))
+        case "rnn":
+            return RnnNetwork(RnnSizes(**sizes))
+        case _:
+            raise BundleFault(say("unknown model family '{family}'", family=family))
+
+
+def _pretrained(section: PretrainedTransformer, labels: Sequence[str] | None) -> Model:
+    """Open pretrained weights with a new head for the labels, or with the head and labels they have (None)."""
+    folder = find_weights(section.weights, section.revision)
+    if (folder / SETTINGS).is_file():
+        return load_model(folder)
+    network = from_folder(folder, classes=len(labels) if labels else None)
+    config = network.hugging_face.config
+    if labels is None:
+        labels = [config.id2label[number] for number in range(config.num_labels)]
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: number for number, label in enumerate(labels)}
+    room = min(section.max_tokens, getattr(config, "max_position_embeddings", section.max_tokens))
+    encoder = TokenEncoder(read_tokenizer(folder / FILE), room)
+    if section.freeze == "embeddings":
+        network.embedding.weight.requires_grad = False
+    return Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder))
+
+
+def _from_scratch(section: ScratchTransformer | CnnModel | RnnModel | StaticModel, vocabulary: int, classes: int) -> Network:
+    match section:
+        case ScratchTransformer():
+            sizes = section.model_dump(include={"layers", "dim", "heads", "feed_forward", "dropout", "max_tokens"})
+            return from_sizes(TransformerSizes(vocabulary=vocabulary, classes=classes, **sizes))
+        case CnnModel():
+            sizes = section.model_dump(include={"dim", "filters", "kernels", "dropout"})
+            return CnnNetwork(CnnSizes(vocabulary=vocabulary, classes=classes, **sizes))
+        case RnnModel():
+            sizes = section.model_dump(include={"dim", "cell", "hidden", "layers", "bidirectional", "dropout"})
+            return RnnNetwork(RnnSizes(vocabulary=vocabulary, classes=classes, **sizes))
+        case StaticModel():
+            sizes = section.model_dump(include={"dim", "hidden", "dropout"})
+            return StaticNetwork(StaticSizes(vocabulary=vocabulary, classes=classes, **sizes))
+        case _:
+            assert_never(section)

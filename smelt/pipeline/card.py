@@ -1,0 +1,1 @@
+"""Facts of a run for the model card."""

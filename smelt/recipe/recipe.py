@@ -1,0 +1,42 @@
+"""The whole recipe. Only the roof (`cli`, `pipeline`) imports this file; a stage takes its own section."""
+
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from smelt.language import say
+from smelt.recipe.compress import Compress
+from smelt.recipe.data import DataSection
+from smelt.recipe.export import Export
+from smelt.recipe.model import CnnModel, ModelSection, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel
+from smelt.recipe.section import Section
+from smelt.recipe.task import TaskSection
+from smelt.recipe.track import NoTracking, TrackSection
+from smelt.recipe.train import Train
+from smelt.recipe.verify import Verify
+
+
+class Recipe(Section):
+    """One file: your data and one recipe in, a certified smaller model out."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] = "run"
+    """Name of the run and of its folder under `runs/`. Lower-case letters, digits, `.`, `_` and `-`."""
+    budget_minutes: Annotated[float, Field(gt=0)] = 45.0
+    """Minutes that training and search may take together. Sizes `auto` epochs and the number of candidates to this machine."""
+    data: DataSection
+    task: TaskSection
+    model: ModelSection = PretrainedTransformer()
+    train: Annotated[Train | None, Field(validate_default=True)] = None
+    """How the reference is fitted. Without this section its weights are already fine-tuned and only compressed."""
+    compress: Compress = Compress()
+    verify: Verify = Verify()
+    export: Export = Export()
+    track: TrackSection = NoTracking()
+
+    @field_validator("train")
+    @classmethod
+    def _random_weights_are_trained(cls, train: Train | None, info: ValidationInfo) -> Train | None:
+        model = info.data.get("model")
+        if train is None and isinstance(model, ScratchTransformer | CnnModel | RnnModel | StaticModel):
+            raise ValueError(say("missing. A model of kind '{kind}' starts from random weights: add `train: {{}}`", kind=model.kind))
+        return train

@@ -1,0 +1,70 @@
+"""`train:` how the reference is fitted."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from smelt.recipe.section import Count, Section
+
+Rate = Annotated[float, Field(gt=0, le=10)]
+
+
+class AdamW(Section):
+    """Adam with decoupled weight decay. Loshchilov and Hutter 2019."""
+
+    kind: Literal["adamw"] = "adamw"
+    learning_rate: Rate | Literal["auto"] = "auto"
+    """Peak learning rate. `auto` takes 1e-4 for pretrained weights and 1e-3 otherwise."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Decay of matrices; biases and norms have none."""
+
+
+class Sgd(Section):
+    """Stochastic gradient descent with momentum."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: Rate = 0.1
+    """Peak learning rate."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decay of matrices; biases and norms have none."""
+
+
+class Augment(Section):
+    """Noise on the training texts, anew in each epoch."""
+
+    drop_words: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of tokens left out."""
+    swap_words: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of neighboring tokens that change places."""
+
+
+class Train(Section):
+    """The loop: batches of similar length under a token budget, until the epochs are over or dev stops improving."""
+
+    epochs: Count | Literal["auto"] = "auto"
+    """Passes over train. `auto` fits them into the time budget by measured speed, at most `max_epochs`."""
+    max_epochs: Count = 8
+    """Upper end of `auto`."""
+    batch_tokens: Annotated[int, Field(ge=8)] = 2048
+    """Tokens of a batch, padding included."""
+    batch_examples: Count = 64
+    """Most examples of a batch."""
+    optimizer: Annotated[AdamW | Sgd, Field(discriminator="kind")] = AdamW()
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the steps over which the learning rate rises; afterwards it falls linearly to 0."""
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Longest gradient; longer ones are scaled down to it."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    augment: Augment = Augment()
+    patience: Count = 3
+    """Epochs without a better dev score after which training stops. The best epoch's weights are kept."""
+    refit: bool = False
+    """After dev has chosen the number of epochs, train once more on train and dev together."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the forward pass. `auto` measures both and takes bf16 where this machine gains by it."""
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0
+    """Minutes between checkpoints; the end of an epoch is always one."""
+    threads: Count | Literal["auto"] = "auto"
+    """CPU threads. `auto` takes all cores."""
+    seed: Annotated[int, Field(ge=0)] = 0

@@ -1,0 +1,1 @@
+"""Tell a person: one self-contained page from a run folder."""

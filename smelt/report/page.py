@@ -1,0 +1,82 @@
+"""One self-contained page from a run folder. It reads the folder alone, loads nothing and runs no script."""
+
+from pathlib import Path
+
+from smelt.language import language, say
+from smelt.report.markup import Html, name, tag
+from smelt.report.record import Record, read_record
+from smelt.report.sections.calibration import calibration_section
+from smelt.report.sections.candidates import candidates_section
+from smelt.report.sections.certificate import certificate_section
+from smelt.report.sections.classes import classes_section
+from smelt.report.sections.data import data_section
+from smelt.report.sections.origin import limits_section, origin_section
+from smelt.report.sections.training import training_section
+from smelt.report.sections.verdict import verdict_section, warnings_section
+from smelt.run.disk import Disk, write_file
+
+_STYLE = Path(__file__).with_name("style.css")
+# Even if markup from the data got through, a browser would load and run nothing.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def write_report(run: Path, disk: Disk) -> Path:
+    """Write `RUN/report.html`; return its path.
+
+    Args:
+        run: folder of a finished run.
+        disk: through which the page is written.
+
+    Raises:
+        UsageFault: it is no run folder, or the run was not finished.
+        DataFault: a file of it is not what it should be.
+        EnvironmentFault: the disk is full, read-only or failing.
+    """
+    target = run / "report.html"
+    write_file(target, draw_page(read_record(run), fallback=run.resolve().name).encode(), disk)
+    return target
+
+
+def draw_page(record: Record, *, fallback: str = "") -> str:
+    """Return the page as HTML; `fallback` is the title where the run has no name."""
+    title = record.run.name or fallback
+    chapters = [
+        certificate_section(record),
+        candidates_section(record),
+        classes_section(record),
+        calibration_section(record),
+        training_section(record),
+        data_section(record),
+        limits_section(record),
+        origin_section(record),
+    ]
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", say("{name}: report", name=title)),
+        tag("style", Html(_STYLE.read_text(encoding="utf-8"))),
+    )
+    body = tag("body", _masthead(title, record), tag("main", verdict_section(record), warnings_section(record), *chapters), _foot(record))
+    return "<!doctype html>\n" + tag("html", head, body, lang="zh-CN" if language() == "zh" else "en") + "\n"
+
+
+def _masthead(title: str, record: Record) -> Html:
+    day = tag("time", record.run.started[:10]) if record.run.started else None
+    return tag("header", tag("h1", name(title)), tag("p", "smelt", " · " if day else None, day))
+
+
+def _foot(record: Record) -> Html:
+    version = record.run.versions.get("smelt", "")
+    return tag(
+        "footer",
+        tag(
+            "p",
+            say(
+                "Made by smelt {version} from the files of the run folder alone. This page loads nothing and runs no script.",
+                version=version,
+            ),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The run folder: the only state between stages, written whole or not at all."""

@@ -1,0 +1,1 @@
+"""Run the artifact, without torch: bundles, sessions, predict and bench."""

@@ -1,0 +1,58 @@
+"""Time a bundle in a process of its own: `python -m smelt.runtime.clock FOLDER WORKLOAD.json` prints a Timing as JSON.
+
+A process of its own keeps other sessions' threads out of the figures, shows the bundle's own memory, and survives a runtime that
+ends the process.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from smelt.errors import SmeltError
+from smelt.language import say
+from smelt.runtime.bench import Workload, time_session
+from smelt.runtime.build import open_session
+from smelt.runtime.manifest import read_manifest
+from smelt.tasks.classify import load_codec
+from smelt.types import Timing
+
+_SECONDS = 1800
+
+
+def time_elsewhere(folder: Path, workload: Path, *, module: str = "smelt.runtime.clock") -> Timing:
+    """Start the process and return what it measured.
+
+    Args:
+        folder: what to time.
+        workload: JSON file of a `Workload`.
+        module: whose `main` does it; `smelt.models.clock` times a torch model folder.
+
+    Raises:
+        SmeltError: the process failed; the message ends with its last line.
+    """
+    command = [sys.executable, "-m", module, str(folder), str(workload)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    if done.returncode:
+        last = (done.stderr.strip() or "-").splitlines()[-1]
+        raise SmeltError(say("{folder}: timing ended with code {code}: {last}", folder=folder, code=done.returncode, last=last[:300]))
+    return Timing(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def read_workload(path: Path) -> Workload:
+    """Read the JSON file that `asdict` of a Workload gave."""
+    return Workload(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def main(arguments: Sequence[str]) -> str:
+    """Time the bundle and return the answer as one line of JSON."""
+    folder, workload = map(Path, arguments)
+    manifest = read_manifest(folder)
+    codec = load_codec(folder)
+    return json.dumps(asdict(time_session(lambda threads: open_session(folder, manifest, threads), codec, read_workload(workload))))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(main(sys.argv[1:]) + "\n")

@@ -1,0 +1,83 @@
+"""Answer a file: read a batch of rows, answer it, write it, forget it. Memory does not depend on the number of rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from smelt.data.stream import Rows, RowWriter, open_rows
+from smelt.errors import DataFault, UsageFault
+from smelt.language import say
+from smelt.run.disk import Disk
+from smelt.runtime.bundle import Bundle
+
+_ROWS = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What `predict_file` did."""
+
+    rows: int
+    empty: int
+    """Rows without a text; they are answered as an empty text."""
+    column: str
+    """Column that was read."""
+
+
+def predict_file(
+    bundle: Bundle, source: Path, target: Path, *, column: str | None = None, watch: Callable[[int], None] = lambda _rows: None
+) -> Answered:  # fmt: skip
+    """Write the source's rows with `prediction` and `confidence` to the target, which appears whole or not at all.
+
+    Args:
+        bundle: to ask.
+        source: csv, tsv, jsonl or parquet.
+        target: csv, jsonl or parquet.
+        column: of the documents; None takes the one of training, else `text`.
+        watch: hears the number of rows after each batch.
+
+    Raises:
+        UsageFault: source and target are the same file.
+        DataFault: the column is missing, or a row cannot be read.
+    """
+    if target.exists() and source.exists() and source.samefile(target):
+        raise UsageFault(say("{path}: input and output are the same file", path=target), step=say("Give another name with -o."))
+    table = open_rows(source)
+    name = text_column(table, bundle, column)
+    rows = empty = 0
+    with RowWriter(target, table.schema, Disk()) as writer:
+        for batch in table.batches(_ROWS):
+            texts = [as_text(value) for value in batch.column(name).to_pylist()]
+            answers = bundle.answers(texts)
+            writer.write(batch, answers.predictions, answers.confidences.tolist())
+            rows += len(texts)
+            empty += texts.count("")
+            watch(rows)
+    return Answered(rows=rows, empty=empty, column=name)
+
+
+def text_column(table: Rows, bundle: Bundle, wanted: str | None) -> str:
+    """Return the column to read: the one asked for, else the one of training, else `text`.
+
+    Raises:
+        DataFault: there is none of these; the message lists the columns.
+    """
+    names = table.schema.names
+    tried = (wanted,) if wanted else (bundle.manifest.text_column, "text")
+    found = next((name for name in tried if name in names), None)
+    if found is None:
+        raise DataFault(
+            say(
+                "{path}: no column {tried}; there are: {names}",
+                path=table.path,
+                tried=" / ".join(dict.fromkeys(tried)),
+                names=", ".join(names),
+            ),
+            step=say("Name the column with --text."),
+        )
+    return found
+
+
+def as_text(value: object) -> str:
+    """Return a cell as text; nothing is an empty text."""
+    return "" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""What an answer is and how to read one: the codec that training and serving share."""

@@ -1,0 +1,87 @@
+"""Text to token numbers by a tokenizer file of the `tokenizers` library."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Literal, final
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from smelt.errors import BundleFault
+from smelt.language import say
+from smelt.types import Arrays
+
+FILE = "tokenizer.json"
+# A token is hardly ever longer than this many characters, so cutting the text first changes nothing but the time a hostile one costs.
+_CHARACTERS_PER_TOKEN = 64
+_MAX_TOKENS = range(4, 1_000_001)
+
+
+@final
+class TokenEncoder:
+    """A tokenizer and the number of tokens that are read."""
+
+    kind: Literal["tokens"] = "tokens"
+
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
+        """Take the tokenizer over: its padding is switched off, its truncation set to `max_tokens`."""
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_tokens)
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+
+    @property
+    def size(self) -> int:
+        """Numbers are below this."""
+        return self.tokenizer.get_vocab_size(with_added_tokens=True)
+
+    def encode(self, texts: Sequence[str]) -> Arrays:
+        """Return the token numbers of each text, special tokens included."""
+        limit = self.max_tokens * _CHARACTERS_PER_TOKEN
+        encodings = self.tokenizer.encode_batch_fast([text[:limit] for text in texts])
+        return ragged([encoding.ids for encoding in encodings])
+
+    def save(self, folder: Path) -> dict[str, object]:
+        """Write the tokenizer file; return the settings that `load` needs beside it."""
+        (folder / FILE).write_text(self.tokenizer.to_str(), encoding="utf-8")
+        return {"kind": self.kind, "max_tokens": self.max_tokens}
+
+    @staticmethod
+    def load(folder: Path, settings: dict[str, object]) -> "TokenEncoder":
+        """Open what `save` wrote.
+
+        Raises:
+            BundleFault: the tokenizer file does not parse.
+            ValueError: the number of tokens makes no sense. Below that of the special tokens the library would cut nothing.
+        """
+        max_tokens = settings["max_tokens"]
+        if max_tokens not in _MAX_TOKENS:
+            raise ValueError(say("max_tokens {found} is out of range", found=max_tokens))
+        return TokenEncoder(read_tokenizer(folder / FILE), int(str(max_tokens)))
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Read a tokenizer file and try it: some that parse fail on the first text.
+
+    Raises:
+        BundleFault: it is missing or does not work.
+    """
+    try:
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        tokenizer.encode("a b")
+        return tokenizer
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except OSError as error:
+        raise BundleFault(say("{path}: no tokenizer file", path=path), step=say("A model folder needs tokenizer.json.")) from error
+    except BaseException as error:  # the library raises Exception itself, and its panics are not even that
+        raise BundleFault(say("{path}: not a tokenizer file: {reason}", path=path, reason=str(error)[:200])) from error
+
+
+def ragged(rows: Sequence[Sequence[int]]) -> Arrays:
+    """Join lists of numbers into one ragged batch."""
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)), out=offsets[1:])
+    flat: Iterable[int] = chain.from_iterable(rows)
+    return Arrays(ids=np.fromiter(flat, np.int32, int(offsets[-1])), offsets=offsets)

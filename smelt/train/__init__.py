@@ -1,0 +1,1 @@
+"""Fit a module: the loop, the loader, checkpoints."""

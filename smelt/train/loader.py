@@ -1,0 +1,88 @@
+"""From encoded rows to padded batches: which rows, in which order, with which noise. All of it follows from (seed, epoch, number).
+
+Shape letters: B batch, S sequence.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from smelt.data.batch import token_batches
+from smelt.recipe.train import Augment
+from smelt.tasks.padding import pad
+from smelt.train.rows import Rows
+from smelt.types import Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Tensors of one forward."""
+
+    ids_BS: Tensor
+    mask_BS: Tensor
+    labels_B: Tensor
+    rows: NDArray[np.int64]
+    """Which rows of the split these are. Shape (B,)."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens without padding."""
+        return int(self.mask_BS.sum())
+
+
+class BatchShape(Protocol):
+    """How large a batch is; `recipe.train.Train` has these fields."""
+
+    @property
+    def batch_tokens(self) -> int:
+        """Most tokens, padding included."""
+        ...
+
+    @property
+    def batch_examples(self) -> int:
+        """Most examples."""
+        ...
+
+
+def epoch_batches(rows: Rows, shape: BatchShape, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """Return the row numbers of each batch of an epoch. Every row occurs once."""
+    return token_batches(rows.lengths, batch_tokens=shape.batch_tokens, batch_examples=shape.batch_examples, seed=(seed, epoch))
+
+
+def load(rows: Rows, numbers: NDArray[np.int64], augment: Augment, noise_seed: tuple[int, int, int]) -> Batch:
+    """Assemble one batch.
+
+    Args:
+        rows: the split.
+        numbers: rows to take.
+        augment: noise on the tokens; first and last token stay.
+        noise_seed: (seed, epoch, batch number).
+    """
+    arrays = rows.take(numbers)
+    if augment.drop_words or augment.swap_words:
+        arrays = _with_noise(arrays, augment, np.random.default_rng(noise_seed))
+    ids, mask = pad(arrays)
+    return Batch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(rows.labels[numbers]), numbers)
+
+
+def _with_noise(arrays: Arrays, augment: Augment, generator: np.random.Generator) -> Arrays:
+    """Drop and swap inner tokens of every document."""
+    ids = np.array(arrays.ids)
+    inner = np.ones(len(ids), bool)
+    inner[arrays.offsets[:-1][np.diff(arrays.offsets) > 0]] = False
+    inner[arrays.offsets[1:][np.diff(arrays.offsets) > 0] - 1] = False
+    if augment.swap_words:
+        for place in np.flatnonzero(inner[:-1] & inner[1:] & (generator.random(len(ids) - 1) < augment.swap_words)):
+            ids[[place, place + 1]] = ids[[place + 1, place]]
+    kept = ~(inner & (generator.random(len(ids)) < augment.drop_words))
+    offsets = np.concatenate([[0], np.cumsum(kept)])[arrays.offsets]
+    return Arrays(ids=ids[kept], offsets=offsets)
+
+
+def score_batches(rows: Rows, shape: BatchShape) -> list[NDArray[np.int64]]:
+    """Return row numbers in batches of similar length, for evaluation."""
+    return token_batches(rows.lengths, batch_tokens=shape.batch_tokens * 2, batch_examples=shape.batch_examples * 2, seed=None)

@@ -1,0 +1,70 @@
+"""How fast this machine trains this network, and how many epochs fit into the time there is."""
+
+import copy
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from smelt.models.network import Network
+from smelt.recipe.train import Train
+from smelt.train.fit import Loss, Plan, Training, fit
+from smelt.train.loader import epoch_batches
+from smelt.train.optimize import build_optimizer
+from smelt.train.rows import Rows
+
+_TRIAL_STEPS = 5
+# bf16 has to gain this much before it is taken: below it, the rounding is not worth it.
+_GAIN = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Measured speed of training, on batches of the data itself."""
+
+    seconds_per_step: float
+    precision: Literal["fp32", "bf16"]
+
+
+def measure_pace(network: Network, rows: Rows, section: Train, loss: Loss) -> Pace:
+    """Take a few steps on a copy in each precision that the section allows; keep the faster."""
+    options = ("fp32", "bf16") if section.precision == "auto" else (section.precision,)
+    seconds = {precision: _seconds_per_step(network, rows, section, loss, precision) for precision in options}
+    if "bf16" in seconds and ("fp32" not in seconds or seconds["bf16"] * _GAIN < seconds["fp32"]):
+        return Pace(seconds["bf16"], "bf16")
+    return Pace(seconds["fp32"], "fp32")
+
+
+def _seconds_per_step(network: Network, rows: Rows, section: Train, loss: Loss, precision: Literal["fp32", "bf16"]) -> float:
+    """Median over a few steps, the first one not counted."""
+    state = torch.get_rng_state()
+    trial = copy.deepcopy(network)
+    optimizer = build_optimizer(trial, section.optimizer, 1e-5)
+    plan = Plan(epochs=1, steps_per_epoch=_TRIAL_STEPS + 1, precision=precision, seconds=0.0)
+    training = Training(network=trial, optimizer=optimizer, rows=rows, section=section, plan=plan, loss=loss)
+    ticks = [time.perf_counter()]
+    ticks.extend(time.perf_counter() for _ in fit(training))
+    torch.set_rng_state(state)
+    laps = np.diff(ticks)
+    return float(np.median(laps[1:] if len(laps) > 1 else laps))
+
+
+def make_plan(pace: Pace, rows: Rows, section: Train, *, seconds: float, epochs: int | Literal["auto"], most: int) -> Plan:
+    """Fit epochs into a time.
+
+    Args:
+        pace: measured speed.
+        rows: training rows.
+        section: batch size and seed.
+        seconds: there are for this training.
+        epochs: a number, taken as it is, or `auto`.
+        most: upper end of `auto`.
+    """
+    batches = len(epoch_batches(rows, section, section.seed, 0))
+    affordable = max(1, int(seconds / pace.seconds_per_step))
+    chosen = min(most, max(1, affordable // batches)) if epochs == "auto" else epochs
+    steps = min(batches, affordable) if epochs == "auto" and chosen == 1 else batches
+    steps_per_epoch = steps if steps < batches else 2**31
+    return Plan(epochs=chosen, steps_per_epoch=steps_per_epoch, precision=pace.precision, seconds=chosen * steps * pace.seconds_per_step)

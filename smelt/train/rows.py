@@ -1,0 +1,65 @@
+"""Encoded rows of a split, memory-mapped: memory stays flat however many there are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smelt.tasks.padding import take
+from smelt.types import Arrays
+
+_CHUNK = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Ragged token numbers of n documents and their class numbers."""
+
+    arrays: Arrays
+    labels: NDArray[np.int64]
+    """Shape (n,)."""
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.labels)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each document. Shape (n,)."""
+        return np.diff(self.arrays.offsets)
+
+    def take(self, numbers: Sequence[int] | NDArray[np.int64]) -> Arrays:
+        """Return the encoded documents with these numbers."""
+        return take(self.arrays, numbers)
+
+
+def encode_rows(
+    texts: Callable[[slice], Sequence[str]], labels: NDArray[np.int64], encode: Callable[[Sequence[str]], Arrays], path: Path
+) -> Rows:
+    """Encode a split in chunks into a file and map it.
+
+    Args:
+        texts: returns the documents of a slice of rows.
+        labels: class numbers, shape (n,).
+        encode: the codec's.
+        path: file to write the token numbers to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lengths = [np.zeros(1, np.int64)]
+    with path.open("wb") as stream:
+        for start in range(0, len(labels), _CHUNK):
+            chunk = encode(texts(slice(start, min(start + _CHUNK, len(labels)))))
+            stream.write(chunk.ids.tobytes())
+            lengths.append(np.diff(chunk.offsets))
+    offsets = np.cumsum(np.concatenate(lengths))
+    ids = np.memmap(path, np.int32, "r") if offsets[-1] else np.zeros(0, np.int32)
+    return Rows(Arrays(ids=ids, offsets=offsets), labels)
+
+
+def join_rows(first: Rows, second: Rows) -> Rows:
+    """Return the rows of both, in memory."""
+    offsets = np.concatenate([first.arrays.offsets, second.arrays.offsets[1:] + first.arrays.offsets[-1]])
+    ids = np.concatenate([first.arrays.ids, second.arrays.ids])
+    return Rows(Arrays(ids=ids, offsets=offsets), np.concatenate([first.labels, second.labels]))

@@ -1,0 +1,170 @@
+"""One training from first step to last, over as many sittings as it takes: plan, loop, dev, log, checkpoints, best weights."""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from smelt.models.network import Network
+from smelt.recipe.train import Train
+from smelt.run.disk import Disk, write_json
+from smelt.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from smelt.train.evaluate import score_rows
+from smelt.train.fit import Loss, Plan, Step, Training, fit
+from smelt.train.optimize import build_optimizer
+from smelt.train.pace import make_plan, measure_pace
+from smelt.train.rows import Rows
+
+_LOG = logging.getLogger("smelt")
+_PLAN = "plan.json"
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to train, on what, judged how."""
+
+    name: str
+    network: Network
+    rows: Rows
+    dev: Rows
+    classes: int
+    section: Train
+    loss: Loss
+    auto_rate: float
+    """Peak learning rate where the section says `auto`."""
+    seconds: float
+    """Time there is; sizes `auto` epochs."""
+    epochs: int | Literal["auto"]
+    most_epochs: int
+    watch: Callable[["Step | None", dict[str, float]], None]
+    """Hears of every step, and of every epoch with its facts (step None)."""
+
+
+def train(job: Job, work: Path, disk: Disk) -> Progress:
+    """Train `job.network` in place and leave it with the weights of its best epoch on dev.
+
+    Args:
+        job: the training.
+        work: folder that outlives a crash; plan, log and checkpoints stand in it.
+        disk: through which checkpoints are written.
+
+    Returns:
+        Steps, history and time, over all sittings.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    if job.section.threads != "auto":
+        torch.set_num_threads(job.section.threads)
+    plan = _plan(job, work, disk)
+    torch.manual_seed(job.section.seed)
+    optimizer = build_optimizer(job.network, job.section.optimizer, job.auto_rate)
+    training = Training(network=job.network, optimizer=optimizer, rows=job.rows, section=job.section, plan=plan, loss=job.loss)
+    progress, best = load_checkpoint(work / "checkpoints", job.network, optimizer) or (Progress(), {})
+    _cut_log(work / LOG, progress.step)
+    if progress.step:
+        _LOG.info("%s: resumes after step %d", job.name, progress.step)
+    if not _finished(progress, plan, job.section):
+        best = _run(job, training, progress, best, work, disk)
+    if best:
+        job.network.load_state_dict(best)
+    return progress
+
+
+def _run(job: Job, training: Training, progress: Progress, best: dict[str, Tensor], work: Path, disk: Disk) -> dict[str, Tensor]:
+    saved = tick = time.monotonic()
+    for step in fit(training, start=progress.step):
+        now = time.monotonic()
+        progress.seconds += now - tick
+        tick = now
+        _record(progress, step)
+        _append(work / LOG, _step_facts(step, progress))
+        job.watch(step, {})
+        if step.ends_epoch:
+            best = _judge_epoch(job, training, progress, step, best, work)
+        if step.ends_epoch or now - saved > job.section.checkpoint_minutes * 60:
+            save_checkpoint(work / "checkpoints", job.network, training.optimizer, progress, best, disk)
+            saved = time.monotonic()
+        if _finished(progress, training.plan, job.section):
+            break
+        tick = time.monotonic()
+    return best
+
+
+def _judge_epoch(
+    job: Job, training: Training, progress: Progress, step: Step, best: dict[str, Tensor], work: Path
+) -> dict[str, Tensor]:  # fmt: skip
+    """Score dev, keep the weights if they are the best so far, write the epoch down."""
+    scores = score_rows(job.network, job.dev, job.section, classes=job.classes, precision=training.plan.precision)
+    score = float((scores.argmax(1) == job.dev.labels).mean())
+    if score > progress.best_score:
+        progress.best_score, progress.best_epoch = score, step.epoch
+        best = {name: tensor.detach().clone() for name, tensor in job.network.state_dict().items()}
+    low, high = wilson(score, len(job.dev))
+    facts = {
+        "epoch": step.epoch,
+        "train_loss": progress.loss_sum / max(1, progress.loss_count),
+        "dev_score": score,
+        "dev_low": low,
+        "dev_high": high,
+        "seconds": round(progress.seconds, 3),
+    }
+    progress.history.append(facts)
+    progress.loss_sum, progress.loss_count = 0.0, 0
+    _append(work / LOG, {"event": "epoch", "step": step.step, **facts})
+    job.watch(None, facts)
+    return best
+
+
+def _plan(job: Job, work: Path, disk: Disk) -> Plan:
+    """Read the plan of an earlier sitting, or measure this machine's speed and make one."""
+    if (work / _PLAN).is_file():
+        return Plan(**json.loads((work / _PLAN).read_text(encoding="utf-8")))
+    pace = measure_pace(job.network, job.rows, job.section, job.loss)
+    plan = make_plan(pace, job.rows, job.section, seconds=job.seconds, epochs=job.epochs, most=job.most_epochs)
+    write_json(work / _PLAN, asdict(plan), disk)
+    return plan
+
+
+def _finished(progress: Progress, plan: Plan, section: Train) -> bool:
+    done = len(progress.history)
+    return done >= plan.epochs or (done > 0 and done - 1 - progress.best_epoch >= section.patience)
+
+
+def _record(progress: Progress, step: Step) -> None:
+    progress.step = step.step
+    progress.loss_sum += step.loss
+    progress.loss_count += 1
+
+
+def _step_facts(step: Step, progress: Progress) -> dict[str, object]:
+    return {
+        "event": "step", "step": step.step, "epoch": step.epoch, "loss": round(step.loss, 6), "learning_rate": step.learning_rate,
+        "tokens": step.tokens, "seconds": round(progress.seconds, 3),
+    }  # fmt: skip
+
+
+def _append(path: Path, facts: dict[str, object]) -> None:
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(facts) + "\n")
+
+
+def _cut_log(path: Path, step: int) -> None:
+    """Drop what was logged after the checkpoint; those steps come again."""
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+
+def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the Wilson score interval of a share, two-sided 95 % by default. Wilson 1927."""
+    center = share + z * z / (2 * count)
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return (center - half) / (1 + z * z / count), (center + half) / (1 + z * z / count)

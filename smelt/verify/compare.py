@@ -1,0 +1,186 @@
+"""Judge a candidate against the reference on the same examples: two sets of predictions in, one verdict out.
+
+A candidate is certified if and only if p_value <= 1 - confidence, which is if and only if upper_points < margin_points.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from smelt.errors import DataFault, UsageFault
+from smelt.language import say
+from smelt.types import Verdict
+from smelt.verify import agreement, newcombe, tango
+from smelt.verify.pairs import Paired, align, data_sha256
+from smelt.verify.predictions import UNKNOWN, Predictions
+from smelt.verify.sentence import compose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a verdict says beside what the predictions tell. Scores are fractions."""
+
+    candidate: str | None = None
+    """The candidate's name."""
+    floor_score: float | None = None
+    """Accuracy of the floor on the examples that are compared."""
+    floor_dev: float | None = None
+    """Accuracy of the floor on dev."""
+    reference_dev: float | None = None
+    """Accuracy of the reference on dev. If it does not beat the floor's, the sentence says so first."""
+    isa: str | None = None
+    """CPU flags the answers were computed with."""
+
+
+_NO_CONTEXT = Context()
+
+
+def compare(
+    reference: Predictions,
+    candidate: Predictions,
+    *,
+    margin_points: float,
+    confidence: float,
+    unlabeled: bool = False,
+    context: Context = _NO_CONTEXT,
+) -> Verdict:
+    """Test whether the candidate's accuracy is less than the margin below the reference's.
+
+    Args:
+        reference: answers of the model to match.
+        candidate: answers of the model that would take its place.
+        margin_points: percentage points that may be lost, in (0, 100).
+        confidence: one-sided, in (0.5, 1).
+        unlabeled: judge by agreement alone, without labels; scores, lost and won stay None.
+        context: names and scores from elsewhere.
+
+    Raises:
+        UsageFault: margin or confidence is out of range.
+        DataFault: ids or labels of the two differ, or labels are missing.
+    """
+    _refuse_out_of_range(margin_points, confidence)
+    paired = align(reference, candidate)
+    counts = _count(paired)
+    if not unlabeled:
+        _refuse_unknown_labels(paired, reference)
+    test = (_test_agreement if unlabeled else _test_accuracy)(counts, margin_points / 100, confidence)
+    certified = test.p_value <= 1 - confidence
+    verdict = Verdict(
+        certified=certified,
+        margin_points=margin_points,
+        confidence=confidence,
+        n=counts.n,
+        reference_score=None if unlabeled else (counts.both + counts.lost) / counts.n,
+        candidate_score=None if unlabeled else (counts.both + counts.won) / counts.n,
+        floor_score=context.floor_score,
+        drop_points=None if unlabeled else 100 * (counts.lost - counts.won) / counts.n,
+        upper_points=_on_its_side(100 * test.upper, margin_points, certified=certified),
+        lost=None if unlabeled else counts.lost,
+        won=None if unlabeled else counts.won,
+        agreement=(counts.n - counts.changed) / counts.n,
+        disagreement_upper_points=100 * agreement.upper_bound(counts.changed, counts.n, confidence),
+        p_value=test.p_value,
+        method=test.method,
+        candidate=context.candidate,
+        sentence="",
+        data_sha256=data_sha256(paired),
+        isa=context.isa,
+    )
+    told = compose(verdict, borderline=test.borderline, floor_dev=context.floor_dev, reference_dev=context.reference_dev)
+    return replace(verdict, sentence=told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counts:
+    n: int
+    both: int
+    lost: int
+    won: int
+    changed: int
+
+    @property
+    def neither(self) -> int:
+        return self.n - self.both - self.lost - self.won
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Test:
+    p_value: float
+    upper: float
+    method: str
+    borderline: bool = False
+
+
+def _count(paired: Paired) -> _Counts:
+    right_B, still_right_B = paired.reference_B == paired.labels_B, paired.candidate_B == paired.labels_B
+    return _Counts(
+        n=len(paired.labels_B),
+        both=int(np.count_nonzero(right_B & still_right_B)),
+        lost=int(np.count_nonzero(right_B & ~still_right_B)),
+        won=int(np.count_nonzero(still_right_B & ~right_B)),
+        changed=int(np.count_nonzero(paired.reference_B != paired.candidate_B)),
+    )
+
+
+def _test_accuracy(counts: _Counts, margin: float, confidence: float) -> _Test:
+    p_value = tango.p_value(counts.lost, counts.won, counts.n, margin)
+    second = newcombe.interval(counts.both, counts.lost, counts.won, counts.neither, 2 * confidence - 1)[1]
+    opinions = [second < margin]
+    method = say(
+        "Tango's score test (1998), one-sided; Newcombe's method 10 (1998) bounds the drop by {upper:.4f} points", upper=100 * second
+    )
+    if not counts.won:
+        # Where nothing can be won the losses are binomial, and there Tango's approximation errs most: see benchmarks/certificate.
+        exact = agreement.p_value(counts.lost, counts.n, margin)
+        opinions.append(exact <= 1 - confidence)
+        method += say("; the exact binomial test gives p = {p:.4f}", p=exact)
+    certified = p_value <= 1 - confidence
+    return _Test(
+        p_value=p_value,
+        upper=tango.upper_bound(counts.lost, counts.won, counts.n, confidence),
+        method=method,
+        borderline=any(opinion != certified for opinion in opinions),
+    )
+
+
+def _test_agreement(counts: _Counts, margin: float, confidence: float) -> _Test:
+    return _Test(
+        p_value=agreement.p_value(counts.changed, counts.n, margin),
+        upper=agreement.upper_bound(counts.changed, counts.n, confidence),
+        method=say("Exact binomial bound of the changed answers (Clopper and Pearson 1934), one-sided; labels are not used"),
+    )
+
+
+def _on_its_side(upper_points: float, margin_points: float, *, certified: bool) -> float:
+    """Keep the rounding of a root's last digits from contradicting the p-value at the margin itself."""
+    return min(upper_points, math.nextafter(margin_points, 0.0)) if certified else max(upper_points, margin_points)
+
+
+def _refuse_out_of_range(margin_points: float, confidence: float) -> None:
+    if not 0 < margin_points < 100:
+        raise UsageFault(
+            say("margin: got {margin:g}, want percentage points above 0 and below 100", margin=margin_points),
+            step=say("1.0 allows the candidate to lose at most one answer in a hundred."),
+        )
+    if not 0.5 < confidence < 1:
+        raise UsageFault(
+            say("confidence: got {confidence:g}, want a fraction above 0.5 and below 1", confidence=confidence),
+            step=say("0.95 is usual: at most one false certificate in twenty."),
+        )
+
+
+def _refuse_unknown_labels(paired: Paired, reference: Predictions) -> None:
+    unknown = np.flatnonzero(paired.labels_B == UNKNOWN)
+    if len(unknown):
+        first = paired.ids[int(unknown[0])].as_py()
+        raise DataFault(
+            say(
+                "{path}: {n} of {total} examples have no label, first id {id!r}",
+                path=reference.path,
+                n=len(unknown),
+                total=len(paired.ids),
+                id=first,
+            ),
+            step=say("Add `label` to the lines of one of the two files, or compare by agreement alone with --unlabeled."),
+        )

@@ -1,0 +1,142 @@
+"""Three hundred recipes with one slip each: all refused, all at the right line, at least 95 in 100 with the right word first."""
+
+import io
+import random
+import re
+import string
+from dataclasses import dataclass
+from typing import get_args
+
+import pytest
+from ruamel.yaml import YAML
+
+from smelt.errors import RecipeFaults
+from smelt.recipe import compress, data, model, train
+from smelt.recipe.document import read_document
+from smelt.recipe.faults import check
+from smelt.recipe.recipe import Recipe
+from smelt.recipe.track import NoTracking, TensorBoard
+
+_SLIPS = 300
+_LINE = re.compile(r"^(?P<lead>\s*(?:- )*)(?:(?P<key>\w+):(?: (?P<value>.*))?|(?P<entry>\S+))$")
+
+
+def _rich_recipes() -> list[str]:
+    """One recipe for each kind of model; together they hold every section, kind and key."""
+    sources = [data.FilesData(path="a.csv"), data.HubData(path="b"), data.DocstringsData()]
+    students = (compress.Depth(layers=3), compress.Static(), compress.Cnn(), compress.Rnn())
+    kinds = get_args(get_args(model.ModelSection)[0])
+    texts = []
+    for number, kind in enumerate(kinds):
+        chosen = kind(path="answers") if kind is model.PredictionsModel else kind()
+        recipe = {
+            "name": "rich", "budget_minutes": 7.5,
+            "data": sources[number % 3], "task": {"kind": "classify"}, "model": chosen,
+            "train": train.Train(optimizer=(train.AdamW(), train.Sgd())[number % 2]),
+            "compress": compress.Compress(students=students),
+            "verify": {"margin_points": 1.0, "confidence": 0.95, "candidates": 3, "bench_rounds": 5},
+            "export": {"license": "MIT", "intended_use": "tests"}, "track": (NoTracking(), TensorBoard())[number % 2],
+        }  # fmt: skip
+        plain = {key: value.model_dump(mode="json") if hasattr(value, "model_dump") else value for key, value in recipe.items()}
+        stream = io.StringIO()
+        writer = YAML(typ="safe", pure=True)
+        writer.default_flow_style = False
+        writer.sort_base_mapping_type_on_output = False
+        writer.representer.ignore_aliases = lambda *_: True
+        writer.dump(plain, stream)
+        texts.append(stream.getvalue())
+    return texts
+
+
+def _faults(text: str):
+    try:
+        check(Recipe, read_document(text.encode(), "r.yaml"))
+    except RecipeFaults as error:
+        return error.faults
+    return []
+
+
+@dataclass(frozen=True)
+class _Word:
+    """A key, or a value from a closed list, of a recipe."""
+
+    text: str
+    line: int
+    start: int
+    word: str
+    others: frozenset[str]
+    """The words that the list accepts besides."""
+
+    def replaced(self, word: str) -> str:
+        lines = self.text.splitlines()
+        line = lines[self.line - 1]
+        lines[self.line - 1] = line[: self.start] + word + line[self.start + len(self.word) :]
+        return "\n".join(lines) + "\n"
+
+
+def _words(text: str) -> list[_Word]:
+    words = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = _LINE.match(line)
+        for group in ("key", "value", "entry"):
+            word = match[group] if match else None
+            if not word or not re.fullmatch(r"[a-z][a-z0-9_-]+", word):
+                continue
+            site = _Word(text, number, match.start(group), word, frozenset())
+            # A closed list refuses nonsense and names its words; free texts accept anything.
+            refusal = [fault.message for fault in _faults(site.replaced("qqqqqqqq")) if fault.line == number]
+            if group == "key" or refusal:
+                listed = re.findall(r"[a-z][a-z0-9-]+", "".join(refusal).partition("want ")[2]) if group != "key" else []
+                words.append(_Word(text, number, site.start, word, frozenset(listed)))
+    return words
+
+
+def _slip(word: str, dice: random.Random) -> str:
+    at = dice.randrange(len(word))
+    letter = dice.choice(string.ascii_lowercase + "_")
+    match dice.choice(("insert", "delete", "substitute", "transpose")):
+        case "insert":
+            return word[:at] + letter + word[at:]
+        case "delete":
+            return word[:at] + word[at + 1 :]
+        case "substitute":
+            return word[:at] + letter + word[at + 1 :]
+        case _:
+            return word[:at] + word[at : at + 2][::-1] + word[at + 2 :]
+
+
+@pytest.fixture(scope="module")
+def slips() -> list[tuple[_Word, str, list]]:
+    """Return each word with its misspelling and the faults that follow."""
+    dice = random.Random(20240229)
+    words = [word for text in _rich_recipes() for word in _words(text)]
+    result = []
+    while len(result) < _SLIPS:
+        word = dice.choice(words)
+        slip = _slip(word.word, dice)
+        if slip != word.word and slip not in word.others:
+            result.append((word, slip, _faults(word.replaced(slip))))
+    return result
+
+
+def test_the_rich_recipes_load_and_hold_every_kind():
+    texts = _rich_recipes()
+    assert [_faults(text) for text in texts] == [[]] * len(texts)
+    unions = (data.DataSection, model.ModelSection, compress.Student, train.Train.model_fields["optimizer"].annotation)
+    kinds = {section.model_fields["kind"].default for union in unions for section in (get_args(get_args(union)[0]) or get_args(union))}
+    assert kinds <= set(re.findall(r"kind: (\S+)", "\n".join(texts)))
+
+
+def test_keys_and_closed_lists_are_both_among_the_words():
+    words = {(word.word, bool(word.others)) for text in _rich_recipes()[:2] for word in _words(text)}
+    assert {("max_tokens", False), ("auto", True), ("numpy-fp32", True), ("depth", True), ("balanced", True)} <= words
+
+
+def test_every_slip_is_refused_at_its_line(slips):
+    wrong = [(word.word, slip, [str(fault) for fault in faults]) for word, slip, faults in slips if [f.line for f in faults] != [word.line]]
+    assert wrong == []
+
+
+def test_the_first_suggestion_is_right_for_95_of_100(slips):
+    right = sum(f"Did you mean '{word.word}'?" in faults[0].message for word, _, faults in slips)
+    assert right >= 0.95 * len(slips)

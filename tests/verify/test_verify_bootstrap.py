@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import f1_score
+
+from smelt.verify import tango
+from smelt.verify.bootstrap import drop_interval, joint_cells
+from smelt.verify.metrics.confusion import accuracy, macro_f1
+
+B, C = 180, 3
+
+
+@pytest.fixture
+def answers():
+    rng = np.random.default_rng(5)
+    labels = rng.choice(C, size=B, p=[0.6, 0.3, 0.1])
+    reference = np.where(rng.random(B) < 0.1, rng.integers(0, C, B), labels)
+    return labels, reference, np.where(rng.random(B) < 0.08, rng.integers(0, C, B), reference)
+
+
+def test_the_drop_is_that_of_sklearn(answers):
+    labels, reference, candidate = answers
+    want = f1_score(labels, reference, average="macro") - f1_score(labels, candidate, average="macro")
+    got = drop_interval(joint_cells(*answers, C), macro_f1, confidence=0.9, rng=np.random.default_rng(0), resamples=50)
+    assert got.drop == pytest.approx(want)
+
+
+def worst_recall(table):
+    return (np.diagonal(table, axis1=-2, axis2=-1) / np.maximum(table.sum(axis=-1), 1)).min(axis=-1)
+
+
+def f1_from_answers(right, labels, predictions):
+    return np.mean(2 * right / (labels + predictions), axis=0)
+
+
+def recall_from_answers(right, labels, predictions):
+    return np.min(right / np.maximum(labels, 1), axis=0)
+
+
+@pytest.mark.parametrize(("metric", "same"), [(macro_f1, f1_from_answers), (worst_recall, recall_from_answers)])
+def test_the_interval_is_scipys_bca_over_single_examples(answers, metric, same):
+    def score(labels, predictions, axis):
+        sums = [[x.sum(axis) for x in ((labels == k) & (predictions == k), labels == k, predictions == k)] for k in range(C)]
+        return same(*np.moveaxis(np.array(sums), 1, 0))
+
+    def drop(labels, reference, candidate, axis):
+        return score(labels, reference, axis) - score(labels, candidate, axis)
+
+    want = stats.bootstrap(answers, drop, n_resamples=9000, paired=True, confidence_level=0.9, rng=np.random.default_rng(1))
+    got = drop_interval(joint_cells(*answers, C), metric, confidence=0.9, rng=np.random.default_rng(2), resamples=9000)
+    assert (got.lower, got.upper) == pytest.approx(tuple(want.confidence_interval), abs=0.005)
+
+
+def test_for_accuracy_it_is_close_to_tango():
+    labels = np.zeros(4000, dtype=int)
+    reference, candidate = labels.copy(), labels.copy()
+    reference[:90], candidate[60:200] = 1, 1
+    got = drop_interval(joint_cells(labels, reference, candidate, 2), accuracy, confidence=0.9, rng=np.random.default_rng(3))
+    assert (got.lower, got.upper) == pytest.approx(tango.interval(110, 60, 4000, 0.9), abs=5e-4)
+
+
+def test_the_seed_decides_the_interval(answers):
+    cells = joint_cells(*answers, C)
+    one, two = (drop_interval(cells, macro_f1, confidence=0.9, rng=np.random.default_rng(7), resamples=99) for _ in range(2))
+    assert one == two
+
+
+def test_models_that_never_differ_have_no_drop_and_no_width(answers):
+    labels, reference, _ = answers
+    got = drop_interval(joint_cells(labels, reference, reference, C), macro_f1, confidence=0.9, rng=np.random.default_rng(0), resamples=50)
+    assert (got.drop, got.lower, got.upper) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("labels", [[0, -1], [0, 3], []])
+def test_unknown_labels_are_refused(labels):
+    labels = np.array(labels, dtype=int)
+    with pytest.raises(ValueError, match=r"\[0, 3\)"):
+        joint_cells(labels, np.zeros_like(labels), np.zeros_like(labels), 3)
