@@ -113,7 +113,7 @@ def label_free(*, quick: bool) -> list[dict]:
 
 def procedures(*, quick: bool) -> list[dict]:
     """The whole product procedure with 30 candidates: dev orders, confirm tests at most three, the cheapest certified one ships."""
-    repetitions = 120 if quick else 4000
+    repetitions = 120 if quick else 3000
     rng = np.random.default_rng(20240607)
     rows = []
     for world, n in itertools.product(("half too bad", "all at the margin"), (1000, 3000) if quick else (1000, 2000, 5000)):

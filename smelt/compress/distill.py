@@ -3,33 +3,67 @@
 Shape letters: B batch, C classes.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from smelt.models.network import Network
+from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Distill
 from smelt.train.fit import Loss
 from smelt.train.loader import Batch
 
 
-def distill_loss(teacher_scores: NDArray[np.float32], section: Distill) -> Loss:
-    """Return the loss against the reference's scores and the labels.
+def distill_loss(teacher_scores: NDArray[np.float32], section: Distill, reference: Network) -> Loss:
+    """Return the loss against the reference's scores and the labels, and for a shallower transformer against its states too.
 
     Args:
         teacher_scores: the reference's scores on the training rows, shape (n, C), in the order of the rows.
-        section: temperature and weight. The soft part is scaled by the temperature squared, as in section 2 of the paper.
+        section: temperature and weights. The soft part is scaled by the temperature squared, as in section 2 of the paper.
+        reference: asked for its states where `hidden_weight` is above 0 and the student has states of the same width.
     """
     teacher = torch.from_numpy(teacher_scores)
+    if isinstance(reference, TransformerNetwork):
+        reference.eval()
 
     def loss(network: Network, batch: Batch) -> Tensor:
-        scores_BC = network(batch.ids_BS, batch.mask_BS).float()
+        states: Tensor | float = 0.0
+        if section.hidden_weight and isinstance(network, TransformerNetwork) and isinstance(reference, TransformerNetwork):
+            scores_BC, own = network.with_states(batch.ids_BS, batch.mask_BS)
+            with torch.no_grad():
+                _, theirs = reference.with_states(batch.ids_BS, batch.mask_BS)
+            states = states_distance(own, theirs, batch.mask_BS)
+        else:
+            scores_BC = network(batch.ids_BS, batch.mask_BS)
+        scores_BC = scores_BC.float()
         soft = soft_cross_entropy(scores_BC, teacher[batch.rows], section.temperature)
         hard = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B)
-        return section.weight * soft + (1 - section.weight) * hard
+        return section.weight * soft + (1 - section.weight) * hard + section.hidden_weight * states
 
     return loss
+
+
+def states_distance(own: Sequence[Tensor], theirs: Sequence[Tensor], mask_BS: Tensor) -> Tensor:
+    """Return the mean squared distance of normalized states of matched layers, over tokens. PKD, Sun et al. 2019, equation 7.
+
+    Args:
+        own: the student's states after each layer, each (B, S, D).
+        theirs: the reference's, more of them; spread evenly they are matched to the student's, last to last.
+        mask_BS: 1 for tokens.
+    """
+    places = [round(place * (len(theirs) - 1) / (len(own) - 1)) for place in range(1, len(own))]
+    kept = mask_BS.bool()
+    distances = [
+        (nn.functional.normalize(mine[kept].float(), dim=-1) - nn.functional.normalize(theirs[place][kept].float(), dim=-1))
+        .square()
+        .sum(-1)
+        .mean()
+        for mine, place in zip(own[1:], places, strict=True)
+    ]
+    return torch.stack(distances).mean()
 
 
 def soft_cross_entropy(scores_BC: Tensor, teacher_BC: Tensor, temperature: float) -> Tensor:

@@ -105,10 +105,19 @@ def _student(plan: Search, section: Student, seconds: float) -> tuple[Model, flo
     def fill(folder: Path, work: Path) -> None:
         network = build_student(section, plan.reference.network, len(plan.reference.codec.labels), plan.train.seed)
         job = Job(
-            name=name, network=network, rows=plan.rows, dev=plan.dev, classes=len(plan.reference.codec.labels), section=plan.train,
-            loss=distill_loss(_teacher(plan), plan.section.distill), auto_rate=learning_rate_of(section), seconds=seconds,
-            epochs=section.epochs, most_epochs=epochs_of(section), watch=lambda step, facts: plan.watch(name, step, facts),
-        )  # fmt: skip
+            name=name,
+            network=network,
+            rows=plan.rows,
+            dev=plan.dev,
+            classes=len(plan.reference.codec.labels),
+            section=plan.train,
+            loss=distill_loss(_teacher(plan), plan.section.distill, plan.reference.network),
+            auto_rate=learning_rate_of(section),
+            seconds=seconds,
+            epochs=section.epochs,
+            most_epochs=epochs_of(section),
+            watch=lambda step, facts: plan.watch(name, step, facts),
+        )
         progress = train(job, work, plan.run.disk)
         network.save(folder)
         plan.reference.codec.save(folder)
@@ -133,7 +142,7 @@ def _teacher(plan: Search) -> NDArray[np.float32]:
 
 def _formats(plan: Search, student: str, model: Model, steps: Sequence[str]) -> list[Trial]:
     """Export, check, time and score one network in each format of the recipe that can hold it."""
-    possible = [form for form in plan.section.formats if form in formats_of(model.network)]
+    possible: list[Format] = [form for form in plan.section.formats if form in formats_of(model.network)]
     return [_trial(plan, student, model, steps, form) for form in possible]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from smelt.data.formats import format_of, open_table
 from smelt.data.rows import Flaw, Part, Reject, Role, Row, Source, Table, check_row, excerpt, missing_column
-from smelt.data.splits import named_splits, refuse_shared
+from smelt.data.splits import named_splits
 from smelt.errors import DataFault
 from smelt.language import say
 from smelt.recipe.data import FilesData
@@ -28,7 +28,7 @@ def open_files(section: FilesData) -> Source:
         files = {role: find_split(split_files(path), name, path) for role, name in names.items()}
     else:
         files: dict[Role, Path] = {"train": _single(path, names)}
-    refuse_shared(files)
+    _refuse_shared(files)
     parts: dict[Role, Part] = {role: _part(file, section) for role, file in files.items()}
     return Source(parts, section.max_bad_share)
 
@@ -92,6 +92,18 @@ def _refuse_missing(path: Path) -> None:
     close = difflib.get_close_matches(path.name, beside, n=1)
     step = say("Did you mean '{name}'?", name=path.with_name(close[0])) if close else say("Paths are relative to the recipe's folder.")
     raise DataFault(say("{path}: no such file or folder", path=path), step=step)
+
+
+def _refuse_shared(files: dict[Role, Path]) -> None:
+    """Two names may mean one file: `dev` and `val` do, where only one of them exists."""
+    roles: dict[Path, Role] = {}
+    for role, path in files.items():
+        first = roles.setdefault(path, role)
+        if first != role:
+            raise DataFault(
+                say("{path}: named for {first} and for {second}", path=path, first=first, second=role),
+                step=say("What certifies must not teach or choose: give each split its own rows."),
+            )
 
 
 def _part(path: Path, section: FilesData) -> Part:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from smelt.data.rows import Part, Record, Reject, Row, Source, check_row, excerpt, missing_column
-from smelt.data.splits import named_splits, refuse_shared
+from smelt.data.splits import named_splits
 from smelt.errors import DataFault, EnvironmentFault
 from smelt.language import say
 from smelt.recipe.data import HubData
@@ -67,7 +67,6 @@ def open_hub(section: HubData, load: Load = load_hub) -> Source:
         EnvironmentFault: see `load_hub`.
     """
     names = named_splits(section.splits)
-    refuse_shared(names)
     splits = load(section)
     for name in names.values():
         if name not in splits:

@@ -15,6 +15,9 @@ MAX_RATIO = 1000
 """Bytes that one byte of a file may unpack to. Honest text stays below 100."""
 FREE_BYTES = 1 << 28
 """Below this size nothing is suspected."""
+MAX_ROWS_PER_BYTE = 100
+"""Rows that one byte of a file may hold. Only columns of a single value come near."""
+FREE_ROWS = 1 << 24
 _BATCH = 512
 
 
@@ -77,7 +80,8 @@ def open_parquet(path: Path) -> Parquet:
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from error
     declared = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-    if max(declared, metadata.num_rows) > max(FREE_BYTES, MAX_RATIO * path.stat().st_size):
+    size = path.stat().st_size
+    if declared > max(FREE_BYTES, MAX_RATIO * size) or metadata.num_rows > max(FREE_ROWS, MAX_ROWS_PER_BYTE * size):
         raise _bomb(path)
     double = next((name for name in schema.names if schema.names.count(name) > 1), None)
     if double is not None:

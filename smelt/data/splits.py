@@ -3,7 +3,6 @@
 Shape letters: N rows of the source, L labels.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,22 +38,6 @@ def named_splits(splits: Splits) -> dict[Role, str]:
     return {role: name for role, name in named.items() if isinstance(name, str)}
 
 
-def refuse_shared(sources: Mapping[Role, object]) -> None:
-    """Let no rows have two roles.
-
-    Raises:
-        DataFault: two roles have the same source.
-    """
-    roles: dict[object, Role] = {}
-    for role, source in sources.items():
-        first = roles.setdefault(source, role)
-        if first != role:
-            raise DataFault(
-                say("data.splits: '{source}' is named for {first} and for {second}", source=source, first=first, second=role),
-                step=say("What certifies must not teach or choose: give each split its own rows."),
-            )
-
-
 def choose(roles: NDArray[np.int8], texts: NDArray[np.int64], labels: NDArray[np.int32], splits: Splits) -> Chosen:
     """Carve, drop duplicates, sample; in this order.
 
@@ -65,7 +48,7 @@ def choose(roles: NDArray[np.int8], texts: NDArray[np.int64], labels: NDArray[np
         splits: names and shares.
 
     Raises:
-        DataFault: shares leave nothing for train, or a limit is below the number of labels.
+        DataFault: `train_rows` is below the number of labels.
     """
     train, dev, confirm = (np.flatnonzero(roles == place) for place in range(len(ROLES)))
     train, conflicting = _without_repeats(train, texts, labels)
@@ -111,16 +94,6 @@ def _without_repeats(rows: Indices, texts: NDArray[np.int64], labels: NDArray[np
 
 def _carve(train: Indices, dev: Indices, confirm: Indices, labels: NDArray[np.int32], splits: Splits) -> tuple[Indices, Indices, Indices]:
     """Take the shares out of train, stratified; a label's last row stays there. Confirm first: another dev share leaves it as it is."""
-    shares = [share for share in (splits.dev, splits.confirm) if isinstance(share, float)]
-    if sum(shares) >= 1:
-        raise DataFault(
-            say(
-                "data.splits: shares {dev} for dev and {confirm} for confirm leave nothing for train",
-                dev=splits.dev,
-                confirm=splits.confirm,
-            ),
-            step=say("Let them add up to less than 1, such as dev: 0.1 and confirm: 0.2."),
-        )
     counts = np.bincount(labels[train], minlength=int(labels.max(initial=0)) + 1)
     spare = np.maximum(counts - 1, 0)
     none = np.zeros_like(counts)

@@ -19,6 +19,7 @@ from smelt.models.transformer import TransformerSizes, from_folder, from_sizes
 from smelt.models.vocabulary import train_encoder
 from smelt.recipe.model import CnnModel, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel
 from smelt.tasks.classify import SETTINGS, ClassifyCodec, load_codec
+from smelt.tasks.ngrams import is_words
 from smelt.tasks.tokens import FILE, TokenEncoder, read_tokenizer
 
 NetworkSection = PretrainedTransformer | ScratchTransformer | CnnModel | RnnModel | StaticModel
@@ -68,15 +69,19 @@ def load_model(folder: Path) -> Model:
 
 
 def load_network(folder: Path) -> Network:
-    """Open the network of a model folder of a run."""
+    """Open the network of a model folder of a run.
+
+    Raises:
+        BundleFault: it is unsafe, damaged or of an unknown family.
+    """
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        if not isinstance(config, dict) or "smelt_family" not in config:
+            check_folder(folder)
+            return from_folder(folder, classes=None)
+        network = _of_family(config["smelt_family"], config["sizes"])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise BundleFault(say("{folder}: unreadable model: {reason}", folder=folder, reason=error)) from error
-    if "smelt_family" not in config:
-        check_folder(folder)
-        return from_folder(folder, classes=None)
-    network = _of_family(config["smelt_family"], config["sizes"])
     read_weights(network, folder)
     return network
 
@@ -101,14 +106,23 @@ def _pretrained(section: PretrainedTransformer, labels: Sequence[str] | None) ->
     network = from_folder(folder, classes=len(labels) if labels else None)
     config = network.hugging_face.config
     if labels is None:
-        labels = [config.id2label[number] for number in range(config.num_labels)]
+        labels = _labels_of(config.id2label or {}, folder)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
     room = min(section.max_tokens, getattr(config, "max_position_embeddings", section.max_tokens))
     encoder = TokenEncoder(read_tokenizer(folder / FILE), room)
+    if max(encoder.tokenizer.get_vocab().values(), default=0) >= network.embedding.num_embeddings:
+        raise BundleFault(say("{folder}: its tokenizer has more tokens than the model", folder=folder))
     if section.freeze == "embeddings":
         network.embedding.weight.requires_grad = False
     return Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder))
+
+
+def _labels_of(names: dict, folder: Path) -> list[str]:
+    labels = [names.get(number) for number in range(len(names))]
+    if not is_words(labels):
+        raise BundleFault(say("{folder}: id2label does not give every class a label of its own", folder=folder))
+    return [str(label) for label in labels]
 
 
 def _from_scratch(section: ScratchTransformer | CnnModel | RnnModel | StaticModel, vocabulary: int, classes: int) -> Network:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import math
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,9 +24,19 @@ _ARCHITECTURES = frozenset({
 _NEEDED = ("config.json", "tokenizer.json")
 _DANGEROUS = frozenset({
     ".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pt2", ".ckpt", ".npy", ".npz", ".h5",
-    ".msgpack",
+    ".msgpack", ".bin",
 })  # fmt: skip
+# The Trainer leaves its arguments beside every model it saves. They are a pickle too, but nothing here ever opens a .bin.
+_NEVER_READ = "training_args.bin"
+_ELSEWHERE = "adapter_config.json"
 _CODE_KEYS = ("auto_map", "custom_pipelines", "trust_remote_code")
+_MAX_LAYERS = 1000
+_MAX_LABELS = 100_000
+_LIMITS = {"num_hidden_layers": _MAX_LAYERS, "n_layers": _MAX_LAYERS, "inner_group_num": _MAX_LAYERS, "num_labels": _MAX_LABELS}
+_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
+    "U64": 64, "I64": 64, "F64": 64,
+}  # fmt: skip
 _MAX_JSON_BYTES = 64 << 20
 _MAX_HEADER_BYTES = 100 << 20
 _HUB_FILES = (
@@ -65,12 +76,7 @@ def check_folder(folder: Path) -> None:
         BundleFault: names the file and the reason.
     """
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()) and not _is_hub_blob(path):
-            _refuse(path, say("a link that leads out of the folder"))
-        if path.suffix.lower() in _DANGEROUS or path.name == "pytorch_model.bin":
-            _refuse(path, say("a file that can run code or needs unpickling; only safetensors and JSON are read"))
-        if path.suffix == ".json" and path.is_file():
-            _check_json(path)
+        _check_file(path, folder)
     for name in _NEEDED:
         if not (folder / name).is_file():
             _refuse(folder / name, say("missing"))
@@ -79,24 +85,67 @@ def check_folder(folder: Path) -> None:
         _refuse(folder, say("no *.safetensors file in it"))
     for path in weights:
         _check_safetensors(path)
-    architecture = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    if architecture not in _ARCHITECTURES:
-        _refuse(
-            folder / "config.json",
-            say("model_type '{found}'; known are {known}", found=architecture, known=", ".join(sorted(_ARCHITECTURES))),
-        )
+    for path in folder.glob("*.index.json"):
+        _check_index(path, {weight.name for weight in weights})
+    _check_config(folder / "config.json")
+
+
+def _check_file(path: Path, folder: Path) -> None:
+    if not path.is_dir() and not path.is_file():
+        _refuse(path, say("not a plain file"))
+    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()) and not _is_hub_blob(path):
+        _refuse(path, say("a link that leads out of the folder"))
+    if path.is_file() and not path.is_symlink() and path.stat().st_nlink != 1:
+        _refuse(path, say("a hard link: the same file stands elsewhere too"))
+    if path.suffix.lower() in _DANGEROUS and path.name != _NEVER_READ:
+        _refuse(path, say("a file that can run code or needs unpickling; only safetensors and JSON are read"))
+    if path.name == _ELSEWHERE:
+        _refuse(path, say("it asks for the weights of another folder"))
+    if path.suffix.lower() == ".json" and path.is_file():
+        _check_json(path)
+
+
+def _check_config(path: Path) -> None:
+    config = _read_json(path)
+    architecture = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(config, dict) or not isinstance(architecture, str) or architecture not in _ARCHITECTURES:
+        known = ", ".join(sorted(_ARCHITECTURES))
+        _refuse(path, say("model_type '{found}'; known are {known}", found=architecture, known=known))
+    for key, limit in _LIMITS.items():
+        value = config.get(key, 1)
+        if not isinstance(value, int) or not 1 <= value <= limit:
+            _refuse(path, say("{key} is {found}, want 1 to {limit}", key=key, found=value, limit=limit))
+
+
+def _check_index(path: Path, weights: set[str]) -> None:
+    """Hold the list of shards against the files: it names nothing that does not lie beside it."""
+    index = _read_json(path)
+    named = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(named, dict) or not all(isinstance(name, str) and name in weights for name in named.values()):
+        _refuse(path, say("it names files that are not in the folder"))
 
 
 def _check_json(path: Path) -> None:
     if path.stat().st_size > _MAX_JSON_BYTES:
         _refuse(path, say("larger than {n} bytes", n=_MAX_JSON_BYTES))
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        _refuse(path, say("not JSON: {reason}", reason=error))
-    found = _find_code_key(content)
+    found = _find_code_key(_read_json(path))
     if found:
         _refuse(path, say("key '{key}' asks for foreign code", key=found))
+
+
+def _read_json(path: Path) -> object:
+    try:
+        return json.loads(path.read_bytes().decode(), object_pairs_hook=_unique)
+    except (OSError, ValueError, RecursionError) as error:
+        _refuse(path, say("not JSON: {reason}", reason=error))
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Build a dict; two readers of a key that stands twice could take different ones."""
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError(say("a key stands twice"))
+    return content
 
 
 def _find_code_key(content: object) -> str | None:
@@ -104,7 +153,7 @@ def _find_code_key(content: object) -> str | None:
     while stack:
         value = stack.pop()
         if isinstance(value, dict):
-            named = next((key for key in _CODE_KEYS if value.get(key)), None)
+            named = next((key for key in _CODE_KEYS if isinstance(value.get(key), str | dict | list | bool) and value[key]), None)
             if named:
                 return named
             stack.extend(value.values())
@@ -115,19 +164,32 @@ def _find_code_key(content: object) -> str | None:
 
 def _check_safetensors(path: Path) -> None:
     """Hold the header against the file: sizes fit, nothing overlaps, no holes."""
+    if not path.is_file():
+        _refuse(path, say("not a plain file"))
     size = path.stat().st_size
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if not 2 <= length <= min(_MAX_HEADER_BYTES, size - 8):
             _refuse(path, say("its header says {n} bytes, the file has {size}", n=length, size=size))
         try:
-            header = json.loads(stream.read(length))
-            spans = sorted(tuple(entry["data_offsets"]) for name, entry in header.items() if name != "__metadata__")
+            header = json.loads(stream.read(length), object_pairs_hook=_unique)
+            spans = sorted(_span(entry) for name, entry in header.items() if name != "__metadata__")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             _refuse(path, say("unreadable header: {reason}", reason=error))
     ends = [0, *(end for _, end in spans)]
     if [start for start, _ in spans] != ends[:-1] or ends[-1] != size - 8 - length:
         _refuse(path, say("its tensors overlap or leave holes"))
+
+
+def _span(entry: dict) -> tuple[int, int]:
+    """Return where a tensor's bytes start and end, if its shape needs as many."""
+    start, end = entry["data_offsets"]
+    numbers = [start, end, *entry["shape"]]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError(say("a size is not a whole number"))
+    if math.prod(entry["shape"]) * _BITS[entry["dtype"]] != (end - start) * 8:
+        raise ValueError(say("a tensor's shape does not fit its bytes"))
+    return start, end
 
 
 def _installed_minilm() -> Path:

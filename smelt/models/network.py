@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -45,9 +46,21 @@ def read_weights(module: nn.Module, folder: Path) -> None:
     """Fill a module from `model.safetensors`.
 
     Raises:
-        BundleFault: names or shapes differ.
+        BundleFault: the file is damaged, names or shapes differ, or a number is not finite.
     """
     try:
         module.load_state_dict(load_file(folder / WEIGHTS))
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, SafetensorError) as error:
         raise BundleFault(say("{folder}: the weights do not fit the configuration: {reason}", folder=folder, reason=error)) from error
+    check_finite(module, folder)
+
+
+def check_finite(module: nn.Module, folder: Path) -> None:
+    """Refuse weights that hold nan or infinity.
+
+    Raises:
+        BundleFault: names the tensor.
+    """
+    broken = [name for name, tensor in module.state_dict().items() if not tensor.isfinite().all()]
+    if broken:
+        raise BundleFault(say("{folder}: {name} holds numbers that are not finite", folder=folder, name=broken[0]))

@@ -41,7 +41,9 @@ class StaticNetwork(Network):
 
     def forward(self, ids_BS: Tensor, mask_BS: Tensor) -> Tensor:
         """Return class scores, shape (B, C)."""
-        weight_BS = self.weight(ids_BS).squeeze(-1).masked_fill(mask_BS == 0, torch.finfo(torch.float32).min).softmax(dim=1)
+        strength_BS = self.weight(ids_BS).squeeze(-1).masked_fill(mask_BS == 0, torch.finfo(torch.float32).min)
+        # The product with the mask makes the mean of a document without tokens zero.
+        weight_BS = strength_BS.softmax(dim=1) * mask_BS
         mean_BD = torch.einsum("bs,bsd->bd", weight_BS, self.embedding(ids_BS))
         hidden_BH = nn.functional.gelu(self.inner(self.dropout(self.norm(mean_BD))))
         return self.outer(self.dropout(hidden_BH))

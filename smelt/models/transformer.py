@@ -13,7 +13,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.models.bert import BertConfig, BertForSequenceClassification
 from transformers.utils import logging
 
-from smelt.models.network import Network
+from smelt.errors import BundleFault
+from smelt.language import say
+from smelt.models.network import Network, check_finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,26 +91,42 @@ def from_folder(folder: Path, *, classes: int | None) -> TransformerNetwork:
     Args:
         folder: with `config.json` and safetensors.
         classes: size of a new head; None keeps the head that is there.
+
+    Raises:
+        BundleFault: the weights do not fit the configuration, are not finite, or lack a part that is not the new head.
     """
-    silence_transformers()
     settings = {} if classes is None else {"num_labels": classes}
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder,
-        config=config,
-        local_files_only=True,
-        use_safetensors=True,
-        trust_remote_code=False,
-        attn_implementation="sdpa",
-        dtype="float32",
-    )
+    # The library's progress bar and its report on the new head are not for our users.
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
+        model, found = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation="sdpa",
+            dtype="float32",
+            ignore_mismatched_sizes=classes is not None,
+            output_loading_info=True,
+        )
+    except Exception as error:  # whatever the library raises, it is about this folder
+        raise BundleFault(say("{folder}: cannot be loaded: {reason}", folder=folder, reason=str(error)[:200])) from error
+    new = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
+    missing = sorted(name for name in new if classes is None or _is_pretrained(name, model.base_model_prefix))
+    if missing:
+        raise BundleFault(
+            say("{folder}: the weights lack {names}, or have them in another size", folder=folder, names=", ".join(missing[:3]))
+        )
+    check_finite(model, folder)
     return TransformerNetwork(model)
 
 
-def silence_transformers() -> None:
-    """Keep progress bars and loading reports of the library off the terminal."""
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+def _is_pretrained(name: str, prefix: str) -> bool:
+    """Say whether a tensor has to be in a pretrained model: all below the head have to but BERT's pooler, which some lack."""
+    return name.startswith(f"{prefix}.") and ".pooler." not in name
 
 
 def from_sizes(sizes: TransformerSizes) -> TransformerNetwork:

@@ -1,6 +1,6 @@
 """The `train` stage: fit the reference, or take it as it is, and the floor beside it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,6 @@ from safetensors.numpy import load_file, save_file
 from smelt.data.dataset import Dataset, Split
 from smelt.models.build import Model, build_model, load_model
 from smelt.models.linear import fit_linear
-from smelt.models.transformer import TransformerNetwork
 from smelt.pipeline.context import Context
 from smelt.recipe.model import LinearModel, PredictionsModel
 from smelt.recipe.train import Train
@@ -22,8 +21,8 @@ from smelt.runtime.manifest import Manifest, seal
 from smelt.tasks.classify import ClassifyCodec, load_codec
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import cross_entropy
-from smelt.train.rows import Rows, encode_rows
-from smelt.train.session import LOG, Job, train
+from smelt.train.rows import Rows, encode_rows, join_rows
+from smelt.train.session import LOG, PLAN, Job, train
 from smelt.verify.metrics.calibration import fit_temperature
 
 # Share of the budget that the reference may train for; the students have the rest.
@@ -64,28 +63,44 @@ def train_reference(context: Context, dataset: Dataset) -> Reference:
 
 
 def _fit(context: Context, dataset: Dataset, section: Train, folder: Path, work: Path) -> None:
+    """Fill the stage's folder: model, codec with its temperature, fp32 scores on dev, log."""
     recipe = context.recipe
     assert not isinstance(recipe.model, LinearModel | PredictionsModel)
-    texts = dataset.train.texts
-    model = build_model(recipe.model, labels_of(dataset), texts(), section.seed, fine_tuned=recipe.train is None)
+    model = build_model(recipe.model, labels_of(dataset), dataset.train.texts(), section.seed, fine_tuned=recipe.train is None)
     rows, dev = (encode_split(model.codec, split, work / f"{name}.ids") for name, split in (("train", dataset.train), ("dev", dataset.dev)))
-    if recipe.train is not None:
-        pretrained = isinstance(model.network, TransformerNetwork) and recipe.model.kind == "transformer"
-        job = Job(
-            name="reference", network=model.network, rows=rows, dev=dev, classes=len(model.codec.labels), section=section,
-            loss=cross_entropy(section.label_smoothing), auto_rate=1e-4 if pretrained else 1e-3,
-            seconds=recipe.budget_minutes * 60 * REFERENCE_SHARE, epochs=section.epochs, most_epochs=section.max_epochs,
-            watch=lambda step, facts: context.watch.step("reference", step, facts),
-        )  # fmt: skip
-        train(job, work, context.run.disk)
-        (folder / LOG).write_bytes((work / LOG).read_bytes())
-        (folder / "plan.json").write_bytes((work / "plan.json").read_bytes())
+    job = _job(context, section, model, rows, dev)
+    progress = train(job, work, context.run.disk) if recipe.train else None
+    # Dev scores, and the temperature with them, are those of a model that has not seen dev.
     scores = score_rows(model.network, dev, section, classes=len(model.codec.labels), precision="fp32")
     codec = model.codec.with_temperature(fit_temperature(scores, dev.labels))
+    if progress and section.refit:
+        model = build_model(recipe.model, codec.labels, dataset.train.texts(), section.seed)
+        again = replace(job, network=model.network, rows=join_rows(rows, dev), epochs=progress.best_epoch + 1, selects=False)
+        train(again, work / "refit", context.run.disk)
     (folder / "model").mkdir()
     model.network.save(folder / "model")
     codec.save(folder / "model")
     save_file({"scores": scores}, folder / DEV)
+    for name in (LOG, PLAN) if progress else ():
+        (folder / name).write_bytes((work / name).read_bytes())
+
+
+def _job(context: Context, section: Train, model: Model, rows: Rows, dev: Rows) -> Job:
+    pretrained = context.recipe.model.kind == "transformer"
+    return Job(
+        name="reference",
+        network=model.network,
+        rows=rows,
+        dev=dev,
+        classes=len(model.codec.labels),
+        section=section,
+        loss=cross_entropy(section.label_smoothing),
+        auto_rate=1e-4 if pretrained else 1e-3,
+        seconds=context.recipe.budget_minutes * 60 * REFERENCE_SHARE,
+        epochs=section.epochs,
+        most_epochs=section.max_epochs,
+        watch=lambda step, facts: context.watch.step("reference", step, facts),
+    )
 
 
 def fit_floor(context: Context, dataset: Dataset) -> Path:

@@ -19,6 +19,7 @@ from smelt.pipeline.context import Context, Watcher, resolve_paths
 from smelt.pipeline.judge import WORKLOAD, Bench, Judgment, judge
 from smelt.pipeline.reference import Reference, fit_floor, train_reference
 from smelt.pipeline.ship import ship
+from smelt.pipeline.track import listener
 from smelt.recipe.data import DataSection, FilesData
 from smelt.recipe.load import load
 from smelt.recipe.recipe import Recipe
@@ -28,6 +29,7 @@ from smelt.run.folder import RunFolder, code_version
 from smelt.runtime.bench import Workload
 from smelt.runtime.clock import time_elsewhere
 from smelt.runtime.isa import cores, cpu_name, isa
+from smelt.train.fit import Step
 from smelt.types import Timing, Verdict
 
 Done = TypeVar("Done")
@@ -44,8 +46,8 @@ _PLACES = {
 # Share of the budget that all students may train for together; the rest is for export, timing and confirm.
 _STUDENTS_SHARE = 0.4
 # Documents that are timed: as many as hold this many tokens, so that a slow reference is timed in seconds too.
-_SINGLE_TOKENS, _SINGLES = 6_000, 200
-_BATCH_TOKENS, _DOCUMENTS = 24_000, 1_024
+_SINGLE_TOKENS, _SINGLES = 3_200, 200
+_BATCH_TOKENS, _DOCUMENTS = 12_000, 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +108,24 @@ def run_stages(path: Path, recipe: Recipe, folder: RunFolder, *, span: Span | No
         recipe_text=path.read_text(encoding="utf-8"),
         command=shlex.join(["smelt", *sys.argv[1:]]),
         run=folder,
-        watch=watch or Watcher(),
+        watch=_tracked(watch or Watcher(), recipe, folder.path),
     )
     span = span or Span()
     with folder.hold():
         if span.start:
             folder.drop(_PLACES[span.start])
         return _Sitting(context).run(span.until)
+
+
+def _tracked(watch: Watcher, recipe: Recipe, run: Path) -> Watcher:
+    """Let the recipe's tracker hear every step too."""
+    track = listener(recipe.track, run)
+
+    def hear(name: str, step: Step | None, facts: dict[str, float]) -> None:
+        track(name, step, facts)
+        watch.step(name, step, facts)
+
+    return Watcher(stage=watch.stage, step=hear)
 
 
 class _Sitting:
@@ -203,7 +216,7 @@ def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple
     inputs = {"train": run.digest("train"), "isa": isa(), "code": code_version("models", "runtime", "tasks")}
 
     def clock(folder: Path, _work: Path) -> None:
-        timing = time_elsewhere(run.path / "train" / "model", run.path / WORKLOAD, module="smelt.models.clock")
+        timing = time_elsewhere(run.path / "train" / "model", run.path / WORKLOAD, module="smelt.train.clock")
         (folder / "timing.json").write_text(json.dumps(asdict(timing)), encoding="utf-8")
 
     timing = Timing(**json.loads((run.stage("compress/reference", inputs, clock) / "timing.json").read_text(encoding="utf-8")))

@@ -15,11 +15,12 @@ from smelt.report.card import model_card
 from smelt.run.folder import code_version
 from smelt.runtime.isa import isa
 from smelt.runtime.manifest import Manifest, read_manifest, seal
+from smelt.types import Candidate
 
 
 def ship(context: Context, reference: Reference, judgment: Judgment) -> Path:
     """Run the stage; return `RUN/export`. `bundle/` is in it only if a candidate is certified."""
-    run, chosen = context.run, next((candidate for candidate in judgment.candidates if candidate.chosen), None)
+    run, chosen = context.run, next(filter(_is_chosen, judgment.candidates), None)
     inputs = {
         "train": run.digest("train"),
         "verdict": asdict(judgment.verdict),
@@ -50,5 +51,14 @@ def _write_choice(context: Context, judgment: Judgment, source: Path, folder: Pa
     manifest = read_manifest(source)
     shutil.copytree(source, folder)
     (folder / "verdict.json").write_text(json.dumps(asdict(judgment.verdict), indent=2, ensure_ascii=False), encoding="utf-8")
-    (folder / "README.md").write_text(model_card(card_facts(context, judgment)), encoding="utf-8")
+    chosen, reference = (next(one for one in judgment.candidates if test(one)) for test in (_is_chosen, _is_reference))
+    (folder / "README.md").write_text(model_card(card_facts(context, judgment.verdict, chosen, reference)), encoding="utf-8")
     seal(folder, replace(manifest, certified=True))
+
+
+def _is_chosen(candidate: Candidate) -> bool:
+    return candidate.chosen
+
+
+def _is_reference(candidate: Candidate) -> bool:
+    return candidate.name == "reference"

@@ -118,9 +118,10 @@ def _locate(root: type[Section], loc: tuple[int | str, ...]) -> _Spot:
 def _unknown_key(root: type[Section], document: Document, spot: _Spot) -> _Finding:
     key = str(spot.trail[-1])
     place = document.key_place(spot.trail)
-    suggestion = nearest(key, fields(spot.section))
+    present = document.at(spot.trail[:-1])
+    suggestion = nearest(key, sorted(fields(spot.section), key=lambda name: name in present))
     homes = _homes_of(root, own_word(key))
-    if suggestion and (not homes or is_slip(key, suggestion)):
+    if suggestion and (not homes or is_slip(key, suggestion) or suggestion == own_word(key)):
         fault = place.fault(spot.trail, say("unknown key. Did you mean '{suggestion}'?", suggestion=suggestion))
         return _Finding(spot.trail, fault, partial(document.rename, spot.trail, suggestion))
     if homes:
@@ -135,8 +136,11 @@ def _missing(document: Document, trail: Trail, wanted: str) -> _Finding:
 
 def _bad_kind(document: Document, spot: _Spot) -> _Finding:
     trail = (*spot.trail, "kind")
-    value, kinds = document.at(trail), [str(kind_of(each)) for each in sections(spot.allowed)]
-    suggestion = nearest(value, kinds) if isinstance(value, str) else None
+    value, present = document.at(trail), document.at(spot.trail).keys()
+    kinds = [str(kind_of(each)) for each in sections(spot.allowed)]
+    # Of two kinds that are spelled alike, the one that has the recipe's keys is meant.
+    likely = sorted(sections(spot.allowed), key=lambda each: len(present - fields(each).keys()))
+    suggestion = nearest(value, [str(kind_of(each)) for each in likely]) if isinstance(value, str) else None
     wanted = say("one of: {words}", words=", ".join(kinds))
     fault = document.value_place(trail).fault(trail, _refusal(value, wanted, suggestion))
     return _Finding(trail, fault, partial(document.put, trail, suggestion) if suggestion else None)

@@ -34,10 +34,10 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that was most likely meant, or None if none is near.
 
     Case, `-`, `_` and spaces count for nothing. A third of the letters may be wrong; beyond that difflib's similarity decides.
-    The names that other tools give to a candidate count as its own.
+    The names that other tools give to a candidate count as its own. Among equals the earlier candidate wins.
     """
     wanted, accepted = _plain(word), list(candidates)
-    meant = {name: own for name, own in _ELSEWHERE.items() if own in accepted} | {own: own for own in accepted}
+    meant = {own: own for own in accepted} | {name: own for name, own in _ELSEWHERE.items() if own in accepted}
     ranked = sorted(meant, key=lambda name: _rank(wanted, name))
     if not ranked or not wanted:
         return None
@@ -72,7 +72,7 @@ def _plain(word: str) -> str:
     return word.lower().replace("-", "").replace("_", "").replace(" ", "")
 
 
-def _rank(wanted: str, candidate: str) -> tuple[int, bool, bool]:
-    """Few errors first; among equals the one that shares the first letter, then the length."""
+def _rank(wanted: str, candidate: str) -> tuple[int, bool]:
+    """Few errors first; among equals those that share the first letter."""
     plain = _plain(candidate)
-    return distance(wanted, plain), plain[:1] != wanted[:1], len(plain) != len(wanted)
+    return distance(wanted, plain), plain[:1] != wanted[:1]

@@ -9,7 +9,7 @@ _PLAIN = re.compile(r"(\.{0,2}/)?[^\W\d][\w./-]*")
 
 
 def written(value: object) -> str:
-    """Return a text, number, truth value or list of those as YAML on one line."""
+    """Return a text, finite number, truth value or list of those as YAML on one line."""
     match value:
         case bool():
             return "true" if value else "false"

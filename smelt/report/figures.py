@@ -1,5 +1,7 @@
 """Numbers as a person reads them."""
 
+import math
+
 NO_VALUE = "–"
 
 
@@ -17,6 +19,29 @@ def signed(value: float | None) -> str:
     """Show percentage points with their sign."""
     shown = points(value)
     return shown if shown in (NO_VALUE, "0.00") or shown.startswith("−") else f"+{shown}"
+
+
+def bound(upper: float | None, margin: float) -> str:
+    """Show an upper bound in points, rounded up; with more decimals where it would look like the margin that it keeps."""
+    if upper is None:
+        return NO_VALUE
+    for decimals in range(2, 7):
+        shown = math.ceil(upper * 10**decimals) / 10**decimals + 0.0
+        if upper >= margin or shown < margin:
+            return f"{shown:.{decimals}f}".replace("-", "−")
+    return f"{upper:.9f}".replace("-", "−")
+
+
+def probability(value: float) -> str:
+    """Show a p-value."""
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def moment(iso: str) -> str:
+    """Show an ISO 8601 time to the minute."""
+    day, _, rest = iso.partition("T")
+    zone = " UTC" if rest.endswith(("+00:00", "Z")) else rest[8:]
+    return f"{day} {rest[:5]}{zone}" if rest else iso
 
 
 def significant(value: float | None) -> str:

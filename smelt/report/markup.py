@@ -25,18 +25,18 @@ class Column:
     """Left out on a phone."""
 
 
-def tag(name: str, *children: object, **attributes: str | float | None) -> Html:
+def tag(element: str, /, *children: object, **attributes: str | float | None) -> Html:
     """Return an element of HTML or SVG.
 
     Args:
-        name: of the element.
+        element: its name.
         children: `Html` is taken as it is, None is left out, whatever else is shown as escaped text.
         **attributes: `class_` is written `class`, `stroke_width` is written `stroke-width`; None is left out.
     """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_plain(_short(value))}"' for key, value in attributes.items() if value is not None
     )
-    return Html(f"<{name}{written}>" if name in _VOID else f"<{name}{written}>{join(children)}</{name}>")
+    return Html(f"<{element}{written}>" if element in _VOID else f"<{element}{written}>{join(children)}</{element}>")
 
 
 def join(parts: Iterable[object]) -> Html:
@@ -54,11 +54,18 @@ def prose(text: str) -> Html:
     return join(tag("code", part) if place % 2 else part for place, part in enumerate(text.split("`")))
 
 
-def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> Html:
-    """Return a table that scrolls by itself where it is too wide. The first cell of a row is its heading."""
+def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[object]], *, cards: bool = False) -> Html:
+    """Return a table that scrolls by itself where it is too wide. The first cell of a row is its heading.
+
+    Args:
+        caption: what the table shows.
+        columns: their titles and kinds.
+        rows: one cell per column.
+        cards: on a phone a row becomes a card, its heading above its numbers.
+    """
     head = tag("thead", tag("tr", *(tag("th", column.title, scope="col", class_=_kind(column)) for column in columns)))
     body = tag("tbody", *(_row(columns, row) for row in rows))
-    whole = tag("table", tag("caption", caption), head, body)
+    whole = tag("table", tag("caption", caption), head, body, class_="cards" if cards else None)
     return tag("div", whole, class_="scroll", role="region", tabindex=0, aria_label=caption)
 
 
@@ -97,7 +104,11 @@ def fold(title: str, *content: object) -> Html:
 def _row(columns: Sequence[Column], cells: Sequence[object]) -> Html:
     first, *others = cells
     heading = tag("th", first, scope="row", class_=_kind(columns[0]))
-    return tag("tr", heading, *(tag("td", cell, class_=_kind(column)) for column, cell in zip(columns[1:], others, strict=True)))
+    return tag(
+        "tr",
+        heading,
+        *(tag("td", cell, class_=_kind(column), data_title=column.title) for column, cell in zip(columns[1:], others, strict=True)),
+    )
 
 
 def _kind(column: Column) -> str | None:

@@ -17,7 +17,7 @@ from smelt.run.disk import Disk, write_file
 
 _STYLE = Path(__file__).with_name("style.css")
 # Even if markup from the data got through, a browser would load and run nothing.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def write_report(run: Path, disk: Disk) -> Path:

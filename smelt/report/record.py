@@ -202,8 +202,7 @@ def _read(path: Path, kind: type[Value]) -> Value:
     except OSError as error:
         raise _fault(path, error.strerror or str(error)) from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise _fault(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise _fault(path, _first(error)) from error
     except (ValueError, RecursionError) as error:
         raise _fault(path, str(error)) from error
 
@@ -221,8 +220,10 @@ def _read_log(path: Path) -> Log:
             steps=[steps.validate_python(line) for line in lines if line.get("event") == "step"],
             epochs=[epochs.validate_python(line) for line in lines if line.get("event") == "epoch"],
         )
+    except OSError as error:
+        raise _fault(path, error.strerror or str(error)) from error
     except ValidationError as error:
-        raise _fault(path, str(error.errors(include_url=False)[0]["msg"])) from error
+        raise _fault(path, _first(error)) from error
 
 
 def _events(path: Path) -> Iterator[dict[str, object]]:
@@ -243,6 +244,11 @@ def _read_answers(folder: Path, candidate: str | None) -> Answers | None:
         return None
     reference, other = read(ours, scores=True), read(theirs, scores=True)
     return Answers(candidate=candidate, paired=align(reference, other), reference=reference, theirs=other)
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _fault(path: Path, reason: str) -> DataFault:

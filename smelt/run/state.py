@@ -1,11 +1,18 @@
 """Where smelt remembers things between runs: the confirm ledger and which graphs compile here."""
 
 import os
+import tempfile
 from pathlib import Path
 
 
 def state_folder() -> Path:
-    """Return `$SMELT_STATE`, else `smelt` in the XDG state folder. It need not exist."""
-    if os.environ.get("SMELT_STATE"):
-        return Path(os.environ["SMELT_STATE"])
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "smelt"
+    """Return `$SMELT_STATE`, else the folder that the XDG base directory specification gives."""
+    if chosen := os.environ.get("SMELT_STATE"):
+        return Path(chosen)
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if state.is_absolute():
+        return state / "smelt"
+    try:
+        return Path.home() / ".local" / "state" / "smelt"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / "smelt"

@@ -41,16 +41,24 @@ def _open(folder: Path, manifest: Manifest, threads: int) -> Session:
 
             return (LinearSession if manifest.family == "linear" else StaticSession)(folder, threads=threads)
         case "onnxruntime":
-            from smelt.runtime.onnx import OnnxSession
+            from smelt.runtime.onnx import GRAPH, OnnxSession
 
+            _need(folder, manifest, GRAPH)
             return OnnxSession(folder, precision=manifest.precision, threads=threads)
         case "openvino":
             from smelt.runtime.openvino import OpenvinoSession
 
+            _need(folder, manifest, "model.xml", "model.bin")
             safe = replace(manifest, precision=_precision_that_runs(folder, manifest))
             return OpenvinoSession(folder, precision=safe.precision, threads=threads)
         case _:
             assert_never(manifest.runtime)
+
+
+def _need(folder: Path, manifest: Manifest, *names: str) -> None:
+    for name in names:
+        if name not in manifest.files:
+            raise BundleFault(say("{folder}: {name} is missing", folder=folder, name=name))
 
 
 def _precision_that_runs(folder: Path, manifest: Manifest) -> str:

@@ -28,7 +28,7 @@ def time_elsewhere(folder: Path, workload: Path, *, module: str = "smelt.runtime
     Args:
         folder: what to time.
         workload: JSON file of a `Workload`.
-        module: whose `main` does it; `smelt.models.clock` times a torch model folder.
+        module: whose `main` does it; `smelt.train.clock` times a torch model folder.
 
     Raises:
         SmeltError: the process failed; the message ends with its last line.

@@ -30,13 +30,15 @@ class LinearSession:
             BundleFault: they are damaged.
         """
         self.threads = threads
-        tensors = read_tensors(folder / GRAPH, ("idf", "weights", "bias"))
+        tensors = read_tensors(folder / GRAPH, {"idf": "V", "weights": "CV", "bias": "C"})
         self._idf_V, self._bias_C = tensors["idf"], tensors["bias"]
         self._weights_VC = np.ascontiguousarray(tensors["weights"].T)
 
     def scores(self, arrays: Arrays) -> NDArray[np.float32]:
         """Return decision values, shape (B, C)."""
-        counts = csr_matrix((np.ones(len(arrays.ids), np.float32), arrays.ids, arrays.offsets), shape=(len(arrays), len(self._idf_V)))
+        ones = np.ones(len(arrays.ids), np.float32)
+        # A copy, because summing duplicates sorts and shortens the indices where they lie.
+        counts = csr_matrix((ones, arrays.ids, arrays.offsets), shape=(len(arrays), len(self._idf_V)), copy=True)
         counts.sum_duplicates()
         counts.data = (np.log(counts.data) + np.float32(1)) * self._idf_V[counts.indices]
         norms = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1), np.float32))

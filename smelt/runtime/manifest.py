@@ -16,6 +16,8 @@ SEAL = "manifest.sha256"
 FORMAT = 1
 Runtime = Literal["numpy", "openvino", "onnxruntime"]
 Precision = Literal["fp32", "bf16", "int8"]
+Family = Literal["network", "static", "linear"]
+_CHOICES = {"runtime": get_args(Runtime), "precision": get_args(Precision), "family": get_args(Family)}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -25,7 +27,7 @@ class Manifest:
 
     name: str
     """Name of the candidate."""
-    family: Literal["network", "static", "linear"]
+    family: Family
     runtime: Runtime
     precision: Precision
     text_column: str
@@ -58,8 +60,8 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         values = json.loads(raw)
         manifest = Manifest(**values)
-        choices = manifest.runtime in get_args(Runtime) and manifest.precision in get_args(Precision)
-        if manifest.smelt_format != FORMAT or not choices or not isinstance(manifest.files, dict):
+        known = all(getattr(manifest, name) in choices for name, choices in _CHOICES.items())
+        if manifest.smelt_format != FORMAT or not known or not isinstance(manifest.files, dict):
             raise ValueError(say("unknown format"))
     except (ValueError, TypeError, RecursionError) as error:
         _refuse(folder / FILE, str(error))

@@ -15,7 +15,16 @@ from smelt.types import Arrays
 
 GRAPH = "static.safetensors"
 _EPSILON = np.float32(1e-5)
-_NAMES = ("embedding", "weight", "norm_scale", "norm_shift", "inner", "inner_bias", "outer", "outer_bias")
+_SHAPES = {
+    "embedding": "VD",
+    "weight": "V1",
+    "norm_scale": "D",
+    "norm_shift": "D",
+    "inner": "HD",
+    "inner_bias": "H",
+    "outer": "CH",
+    "outer_bias": "C",
+}
 
 
 @final
@@ -32,7 +41,7 @@ class StaticSession:
             BundleFault: they are damaged.
         """
         self.threads = threads
-        tensors = read_tensors(folder / GRAPH, _NAMES)
+        tensors = read_tensors(folder / GRAPH, _SHAPES)
         self._weighted_VD = tensors["embedding"] * tensors["weight"]
         self._weight_V = tensors["weight"][:, 0]
         self._tensors = tensors

@@ -1,6 +1,6 @@
 """Read matrices from safetensors and refuse what a session could not use."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,26 @@ from smelt.errors import BundleFault
 from smelt.language import say
 
 
-def read_tensors(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+def read_tensors(path: Path, shapes: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
     """Return the named float32 tensors.
 
+    Args:
+        path: safetensors file.
+        shapes: of each tensor, a letter per dim; the same letter stands for the same size, `1` for one.
+
     Raises:
-        BundleFault: the file is damaged, lacks one of them, or holds values that are not finite.
+        BundleFault: the file is damaged, lacks one of them, has it in another shape, or holds values that are not finite.
     """
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise BundleFault(say("{path}: unreadable: {reason}", path=path, reason=error)) from error
-    for name in names:
+    sizes = {"1": 1}
+    for name, letters in shapes.items():
         tensor = tensors.get(name)
         if tensor is None or tensor.dtype != np.float32 or not np.isfinite(tensor).all():
             raise BundleFault(say("{path}: tensor '{name}' is missing, not float32 or not finite", path=path, name=name))
+        fits = len(letters) == tensor.ndim and 0 not in tensor.shape
+        if not fits or any(sizes.setdefault(letter, size) != size for letter, size in zip(letters, tensor.shape, strict=True)):
+            raise BundleFault(say("{path}: tensor '{name}' does not fit the others", path=path, name=name))
     return tensors

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,9 +20,10 @@ from smelt.train.fit import Loss, Plan, Step, Training, fit
 from smelt.train.optimize import build_optimizer
 from smelt.train.pace import make_plan, measure_pace
 from smelt.train.rows import Rows
+from smelt.verify.wilson import wilson
 
 _LOG = logging.getLogger("smelt")
-_PLAN = "plan.json"
+PLAN = "plan.json"
 LOG = "log.jsonl"
 
 
@@ -44,6 +44,8 @@ class Job:
     """Time there is; sizes `auto` epochs."""
     epochs: int | Literal["auto"]
     most_epochs: int
+    selects: bool = True
+    """Judge each epoch on dev and keep the best; False takes all epochs and keeps the last."""
     watch: Callable[["Step | None", dict[str, float]], None]
     """Hears of every step, and of every epoch with its facts (step None)."""
 
@@ -87,7 +89,7 @@ def _run(job: Job, training: Training, progress: Progress, best: dict[str, Tenso
         _append(work / LOG, _step_facts(step, progress))
         job.watch(step, {})
         if step.ends_epoch:
-            best = _judge_epoch(job, training, progress, step, best, work)
+            best = _judge_epoch(job, training, progress, step, best, work) if job.selects else _pass_epoch(progress, step)
         if step.ends_epoch or now - saved > job.section.checkpoint_minutes * 60:
             save_checkpoint(work / "checkpoints", job.network, training.optimizer, progress, best, disk)
             saved = time.monotonic()
@@ -122,13 +124,19 @@ def _judge_epoch(
     return best
 
 
+def _pass_epoch(progress: Progress, step: Step) -> dict[str, Tensor]:
+    progress.history.append({"epoch": step.epoch})
+    progress.best_epoch = step.epoch
+    return {}
+
+
 def _plan(job: Job, work: Path, disk: Disk) -> Plan:
     """Read the plan of an earlier sitting, or measure this machine's speed and make one."""
-    if (work / _PLAN).is_file():
-        return Plan(**json.loads((work / _PLAN).read_text(encoding="utf-8")))
+    if (work / PLAN).is_file():
+        return Plan(**json.loads((work / PLAN).read_text(encoding="utf-8")))
     pace = measure_pace(job.network, job.rows, job.section, job.loss)
     plan = make_plan(pace, job.rows, job.section, seconds=job.seconds, epochs=job.epochs, most=job.most_epochs)
-    write_json(work / _PLAN, asdict(plan), disk)
+    write_json(work / PLAN, asdict(plan), disk)
     return plan
 
 
@@ -161,10 +169,3 @@ def _cut_log(path: Path, step: int) -> None:
         lines = path.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
         path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-
-
-def wilson(share: float, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the Wilson score interval of a share, two-sided 95 % by default. Wilson 1927."""
-    center = share + z * z / (2 * count)
-    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return (center - half) / (1 + z * z / count), (center + half) / (1 + z * z / count)

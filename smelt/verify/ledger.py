@@ -6,8 +6,6 @@ cannot lose each other's entries. The same answers judged again are the same fil
 
 import json
 import logging
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,19 +28,6 @@ class Opening:
     run: str
     time: str
     """ISO 8601, with the offset to UTC."""
-
-
-def state_folder() -> Path:
-    """Return `$SMELT_STATE`, else the folder that the XDG base directory specification gives."""
-    if chosen := os.environ.get("SMELT_STATE"):
-        return Path(chosen)
-    state = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if state.is_absolute():
-        return state / "smelt"
-    try:
-        return Path.home() / ".local" / "state" / "smelt"
-    except RuntimeError:  # a user without a home, as in some containers
-        return Path(tempfile.gettempdir()) / "smelt"
 
 
 def openings(state: Path, data_sha256: str) -> list[Opening]:

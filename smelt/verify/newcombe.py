@@ -4,6 +4,8 @@ import math
 
 from scipy.special import ndtri
 
+from smelt.verify.wilson import wilson
+
 
 def interval(both: int, lost: int, won: int, neither: int, confidence: float) -> tuple[float, float]:
     """Return the two-sided confidence interval of P(lost) - P(won), method 10: hybrid score, corrected for continuity in phi.
@@ -28,18 +30,12 @@ def interval(both: int, lost: int, won: int, neither: int, confidence: float) ->
         raise ValueError("an interval needs at least one example")
     z = float(ndtri((1 + confidence) / 2))
     reference, candidate = (both + lost) / n, (both + won) / n
-    reference_low, reference_high = _wilson(both + lost, n, z)
-    candidate_low, candidate_high = _wilson(both + won, n, z)
+    reference_low, reference_high = wilson(reference, n, z)
+    candidate_low, candidate_high = wilson(candidate, n, z)
     phi = _phi(both, lost, won, neither)
     up = _length(reference_high - reference, candidate - candidate_low, phi)
     down = _length(reference - reference_low, candidate_high - candidate, phi)
     return reference - candidate - down, reference - candidate + up
-
-
-def _wilson(right: int, n: int, z: float) -> tuple[float, float]:
-    middle = (right + z * z / 2) / (n + z * z)
-    half = z * math.sqrt(right * (n - right) / n + z * z / 4) / (n + z * z)
-    return middle - half, middle + half
 
 
 def _phi(both: int, lost: int, won: int, neither: int) -> float:

@@ -8,7 +8,7 @@ from itertools import combinations
 from smelt.types import Verdict
 from smelt.verify.power import predicted_pass
 
-_ANY_CERTIFICATE = 2.0
+_ANY_CERTIFICATE = 4.0
 """Worth of certifying anything at all, in halvings of the cost: a user who gets nothing is worse off than one who gets less."""
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import bdtr, ndtri
-from scipy.stats import binom
 
 from smelt.verify import tango
 
@@ -39,7 +38,8 @@ def certificate_probability(n: int, *, margin: float, confidence: float, drop: f
     most = most_lost(discordant, n, margin, confidence)
     lost_share = min(1.0, (disagreement + drop) / (2 * disagreement))
     passing = np.where(most < 0, 0.0, bdtr(np.maximum(most, 0).astype(float), discordant, lost_share))
-    return float(np.clip((binom.pmf(discordant, n, disagreement) * passing).sum(), 0.0, 1.0))
+    shares = np.diff(bdtr(discordant.astype(float), n, disagreement), prepend=0.0)
+    return float(np.clip((shares * passing).sum(), 0.0, 1.0))
 
 
 def most_lost(discordant: "NDArray[int64]", n: int, margin: float, confidence: float) -> "NDArray[int64]":

@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+
 from smelt.data.build import prepare
 from smelt.recipe.data import FilesData, Splits
 from smelt.run.disk import Disk

@@ -1,7 +1,8 @@
 """What a row must be."""
 
 import pytest
-from smelt.data.rows import MAX_CHARACTERS, Record, Reject, cjk_characters, check_row, excerpt, label_name, missing_column
+
+from smelt.data.rows import MAX_CHARACTERS, Record, Reject, check_row, cjk_characters, excerpt, label_name, missing_column
 
 
 @pytest.mark.parametrize(

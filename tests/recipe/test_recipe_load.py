@@ -62,6 +62,8 @@ def test_a_recipe_written_out_reads_back_equal(tmp_path):
         ("train: {temperature: 2}\n", (6, 9, "train.temperature", "unknown key. 'temperature' belongs to compress.distill")),
         ("train: {verify: 2}\n", (6, 9, "train.verify", "unknown key. 'verify' belongs to the top level")),
         ("model: {kind: linear, weights: x}\n", (6, 23, "model.weights", "unknown key. 'weights' belongs to model (kind: transformer)")),
+        ("train: {batch_size: 9}\n", (6, 9, "train.batch_size", "unknown key. Did you mean 'batch_examples'?")),
+        ("compress: {students: [{kind: nn, cell: gru}]}\n", (6, 30, "compress.students.0.kind", None)),
         ("train: {lr: 1}\n", (6, 9, "train.lr", "unknown key. 'learning_rate' belongs to train.optimizer (kind: adamw, sgd)")),
         ("track: {foo: 1, kind: none}\n", (6, 9, "track.foo", "unknown key, want one of: kind")),
         ("track: {knd: none}\n", (6, 9, "track.knd", "unknown key. Did you mean 'kind'?")),
@@ -164,7 +166,7 @@ def test_a_later_override_wins(tmp_path):
         ("data.path.x=2", 6, "data.path"),
         ("train.epochs", 1, "train.epochs"),
         ("train..epochs=2", 1, "train..epochs"),
-        ("name=", 1, "name"),
+        ("name=", 6, "name"),
     ],
 )
 def test_a_fault_of_an_override_points_into_the_argument(tmp_path, argument, column, path):

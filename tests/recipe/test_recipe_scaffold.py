@@ -12,7 +12,8 @@ from smelt.recipe.recipe import Recipe
 from smelt.recipe.scaffold import DataFacts, run_name, scaffold
 
 _ENGLISH = DataFacts(
-    path="reviews.csv", text="review", label="stars", rows=20_000, labels=5, characters_p50=80, characters_p95=300, cjk_share=0.0, english=True,
+    path="reviews.csv", text="review", label="stars", rows=20_000, labels=5,
+    characters_p50=80, characters_p95=300, cjk_share=0.0, english=True,
 )  # fmt: skip
 _CHINESE = replace(_ENGLISH, cjk_share=0.9, english=False, characters_p95=40)
 

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom, binomtest
 
@@ -33,6 +33,7 @@ def test_the_p_value_is_the_binomial_tail():
     assert agreement.p_value(4, 891, 0.01) == pytest.approx(binom.cdf(4, 891, 0.01), rel=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), st.data(), st.floats(0.001, 0.5), st.floats(0.6, 0.999))
 def test_the_p_value_certifies_exactly_when_the_bound_is_below_the_margin(n, data, margin, confidence):
     changed = data.draw(st.integers(0, min(n, 60)))

@@ -1,6 +1,5 @@
 import json
 import logging
-from pathlib import Path
 
 import pytest
 
@@ -55,18 +54,3 @@ def test_an_entry_is_one_small_file(tmp_path):
     ledger.record(tmp_path, opening("1"), Disk())
     entry = json.loads((tmp_path / "openings" / DATA / f"{'1' * 64}.json").read_text())
     assert set(entry) == {"data_sha256", "predictions_sha256", "run", "time"}
-
-
-def test_the_state_folder_is_the_chosen_one(monkeypatch, tmp_path):
-    monkeypatch.setenv("SMELT_STATE", str(tmp_path / "mine"))
-    assert ledger.state_folder() == tmp_path / "mine"
-
-
-@pytest.mark.parametrize(
-    ("xdg", "want"), [("/var/state", "/var/state/smelt"), ("", "/home/ada/.local/state/smelt"), ("x", "/home/ada/.local/state/smelt")]
-)
-def test_the_state_folder_follows_xdg(monkeypatch, xdg, want):
-    monkeypatch.delenv("SMELT_STATE", raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", xdg)
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert ledger.state_folder() == Path(want)

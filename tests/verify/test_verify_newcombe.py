@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
@@ -19,7 +19,6 @@ def test_it_agrees_with_tango_on_many_examples():
     assert newcombe.interval(9000, 200, 150, 650, 0.9) == pytest.approx(tango.interval(200, 150, 10_000, 0.9), abs=2e-4)
 
 
-@given(cells)
 def test_strong_agreement_is_corrected_for_continuity():
     both, lost, won, neither = 60, 8, 3, 29
     ours, theirs = (binomtest(right, 100).proportion_ci(0.9, method="wilson") for right in (68, 63))
@@ -29,12 +28,15 @@ def test_strong_agreement_is_corrected_for_continuity():
     assert newcombe.interval(both, lost, won, neither, 0.9)[1] == pytest.approx(want)
 
 
+@settings(deadline=None)
+@given(cells)
 def test_exchanging_the_models_mirrors_the_interval(case):
     both, lost, won, neither = case
     lower, upper = newcombe.interval(both, lost, won, neither, 0.9)
     assert newcombe.interval(both, won, lost, neither, 0.9) == pytest.approx((-upper, -lower), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(cells)
 def test_the_interval_holds_what_was_seen(case):
     both, lost, won, neither = case

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
@@ -64,6 +64,7 @@ def test_the_p_value_is_that_of_an_independent_formula():
     assert tango.p_value(lost, won, n, margin) == pytest.approx(0.5 * math.erfc(-z / math.sqrt(2)), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(counts(), margins)
 def test_one_more_lost_example_never_lowers_the_p_value(case, margin):
     lost, won, n = case
@@ -71,12 +72,14 @@ def test_one_more_lost_example_never_lowers_the_p_value(case, margin):
         assert tango.p_value(lost + 1, won, n, margin) >= tango.p_value(lost, won, n, margin)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 800), st.integers(0, 800), margins)
 def test_the_p_value_rises_with_lost_among_fixed_discordant_pairs(n, discordant, margin):
     lost = np.arange(min(discordant, n) + 1)
     assert np.all(np.diff(tango.scores(lost, lost[::-1], n, margin)) > 0)
 
 
+@settings(deadline=None)
 @given(counts(), confidences)
 def test_exchanging_the_models_mirrors_the_interval(case, confidence):
     lost, won, n = case
@@ -84,6 +87,7 @@ def test_exchanging_the_models_mirrors_the_interval(case, confidence):
     assert tango.interval(won, lost, n, confidence) == pytest.approx((-upper, -lower), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(counts(), confidences)
 def test_the_interval_holds_what_was_seen_and_stays_in_range(case, confidence):
     lost, won, n = case
@@ -91,6 +95,7 @@ def test_the_interval_holds_what_was_seen_and_stays_in_range(case, confidence):
     assert -1 <= lower <= (lost - won) / n <= upper <= 1
 
 
+@settings(deadline=None)
 @given(counts(), margins, confidences)
 def test_a_margin_certifies_exactly_when_it_is_above_the_upper_bound(case, margin, confidence):
     lost, won, n = case

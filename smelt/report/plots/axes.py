@@ -29,12 +29,17 @@ class Scale:
     def ticks(self, most: int = 6) -> list[float]:
         """Return round values between the ends, at most about so many."""
         if self.log:
-            found = _log_ticks(self.low, self.high)
-            if len(found) >= 2:
-                return found if len(found) <= most + 1 else [tick for tick in found if str(tick).lstrip("0.").startswith("1")] or found
+            found = (_log_ticks(self.low, self.high, steps) for steps in ((1, 2, 5), (1, 3), (1,)))
+            chosen = next((ticks for ticks in found if len(ticks) <= most), [])
+            if len(chosen) >= 2:
+                return chosen
         step = _round_step((self.high - self.low) / most)
         first = math.ceil(self.low / step - 1e-9)
         return [round(number * step, 10) for number in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+    def between(self) -> list[float]:
+        """Return the values for small ticks without a number; a linear scale has none."""
+        return _log_ticks(self.low, self.high, range(1, 10)) if self.log else []
 
 
 def linear(values: Iterable[float], start: float, end: float, *, room: float = 0.06) -> Scale:
@@ -57,6 +62,7 @@ def frame(x: Scale, y: Scale, titles: tuple[str, str], write_y: Callable[[float]
     parts = []
     for tick in y.ticks():
         parts += [line((left, y(tick)), (right, y(tick)), "grid"), words((left - 6, y(tick) + 4), write_y(tick), "tick", "end")]
+    parts += [line((x(tick), bottom), (x(tick), bottom + 2.5), "axis") for tick in x.between()]
     for tick in x.ticks():
         parts += [line((x(tick), bottom), (x(tick), bottom + 4), "axis"), words((x(tick), bottom + 17), f"{tick:,g}", "tick", "middle")]
     parts += [line((left, bottom), (right, bottom), "axis"), words((4, top - 10), titles[1], "title")]
@@ -75,6 +81,6 @@ def _round_step(wanted: float) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= wanted * (1 - 1e-9))
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
+def _log_ticks(low: float, high: float, steps: Iterable[int]) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return [tick for power in powers for step in (1, 2, 5) if low <= (tick := float(f"{step}e{power}")) <= high]
+    return [tick for power in powers for step in steps if low <= (tick := float(f"{step}e{power}")) <= high]

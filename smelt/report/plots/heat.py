@@ -6,6 +6,7 @@ from smelt.report.markup import Html, join, tag
 from smelt.report.plots.svg import WIDTH, picture, shorten, width_of, words
 
 _ROOM, _MARGIN = 104.0, 4.0
+_LINE = 18.0
 _LETTERS = 24.0
 """A cell of at least this size has room for its number."""
 
@@ -20,8 +21,8 @@ def heat(counts: Sequence[Sequence[int]], names: Sequence[str], titles: tuple[st
         alt: the table in words.
     """
     left = min(_ROOM, max(width_of(name) for name in names) + 10) + 16
-    cell = min(52.0, (WIDTH - left - _MARGIN) / len(names))
-    top = 30.0 + (0 if _level(names, cell) else min(_ROOM, max(width_of(name) for name in names)))
+    cell = min(76.0, (WIDTH - left - _MARGIN) / len(names))
+    top = 24.0 + (_LINE if _level(names, cell) else min(_ROOM, max(width_of(name) for name in names)))
     cells = [
         _cell(counts, row, column, (left + column * cell, top + row * cell), cell, names)
         for row in range(len(names))

@@ -35,18 +35,21 @@ def intervals(drops: Sequence[Drop], margin: float, words_of_axis: tuple[str, st
     ends = [number for drop in drops for number in (drop.lower, drop.drop, drop.upper) if number is not None]
     x = linear([0.0, margin, *ends], _LEFT, _RIGHT, room=0.12)
     bottom = _TOP + _ROW * len(drops) + 6
-    bars = [_draw(drop, x(drop.lower if drop.lower is not None else x.low), x, _TOP + _ROW * row) for row, drop in enumerate(drops)]
+    tops = [_TOP + _ROW * row for row in range(len(drops))]
+    bars = [_draw(drop, x, top) for drop, top in zip(drops, tops, strict=True)]
     ticks = [words((x(tick), bottom + 17), f"{tick:g}".replace("-", "−"), "tick", "middle") for tick in x.ticks()]
     beyond = rect((x(margin), _TOP - 4), _RIGHT - x(margin), bottom - _TOP + 4, "beyond")
-    lines = [line((x(0.0), _TOP - 4), (x(0.0), bottom), "axis"), line((x(margin), _TOP - 4), (x(margin), bottom), "margin")]
+    lines = [line((x(0.0), top + 22), (x(0.0), top + 42), "axis") for top in tops]
+    lines += [line((x(margin), top + 22), (x(margin), top + 42), "margin") for top in tops]
     close = abs(x(margin) - x(0.0)) < 90
     heads = [words((x(0.0), 12 if close else 24), zero, "tick", "middle"), words((x(margin), 24), limit, "label margin", "middle")]
     foot = [line((_LEFT, bottom), (_RIGHT, bottom), "axis"), *ticks, words((_RIGHT, bottom + 35), title, "title", "end")]
     return picture(bottom + 42, alt, beyond, *lines, *heads, *bars, *foot)
 
 
-def _draw(drop: Drop, start: float, x: Scale, top: float) -> Html:
+def _draw(drop: Drop, x: Scale, top: float) -> Html:
     kind, middle = "passed" if drop.certified else "failed", top + 32
+    start = x(drop.lower if drop.lower is not None else x.low)
     bar = rect((start, middle - 5), x(drop.upper) - start, 10, f"bar {kind}")
     seen = mark("chosen" if drop.certified else "failed", x(drop.drop), middle, 4) if drop.drop is not None else None
     return join([words((_LEFT, top + 16), shorten(drop.name, _RIGHT - _LEFT), f"label {kind}"), bar, seen])

@@ -40,6 +40,11 @@ class Spot:
     radius: float
     texts: Sequence[str]
 
+    @property
+    def box(self) -> Box:
+        """The area of the point itself."""
+        return Box(self.x - self.radius, self.y - self.radius, self.x + self.radius, self.y + self.radius)
+
 
 @dataclass(frozen=True, slots=True)
 class Label:
@@ -60,7 +65,7 @@ def place_labels(spots: Sequence[Spot], frame: Box, taken: Sequence[Box] = ()) -
         frame: the area that labels stay in.
         taken: areas that labels stay off, besides the spots.
     """
-    filled = [*taken, *(Box(spot.x - spot.radius, spot.y - spot.radius, spot.x + spot.radius, spot.y + spot.radius) for spot in spots)]
+    filled = [*taken, *(spot.box for spot in spots)]
     labels = []
     for spot in spots:
         label, box = _best(spot, frame, filled)

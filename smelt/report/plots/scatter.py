@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from smelt.report.markup import Html, join, tag
 from smelt.report.plots.axes import Scale, frame, linear, logarithmic
 from smelt.report.plots.labels import Box, Label, Spot, place_labels
-from smelt.report.plots.svg import WIDTH, line, path, picture, rect, words
+from smelt.report.plots.svg import WIDTH, line, path, picture, rect, width_of, words
 
 _TOP, _BOTTOM, _LEFT, _RIGHT, _HEIGHT = 34, 276, 44, WIDTH - 8, 318
-_LARGEST, _SMALLEST = 11.0, 3.5
+_LARGEST, _SMALLEST, _RING = 11.0, 3.5, 3.5
 # Points this far below the best are drawn at the lower edge: otherwise they would press everything else together.
 _DEPTH = 12.0
 SHAPES = ("reference", "chosen", "passed", "failed", "untested", "floor")
@@ -53,13 +53,16 @@ def scatter(dots: Sequence[Dot], levels: Sequence[Level], titles: tuple[str, str
     """
     x = logarithmic([dot.cost for dot in dots], _LEFT, _RIGHT)
     y = _score_scale(dots, levels)
-    across = [level for level in levels if level.score >= y.low]
-    beside = [_level_box(level, y) for level in across]
-    spots = [Spot(x(dot.cost), y(dot.score), _radius(dot), [_text(dot, text, y) for text in dot.texts]) for dot in dots]
-    labels = place_labels(spots, Box(_LEFT, _TOP - 4, WIDTH, _BOTTOM - 2), beside)
+    spots = [
+        Spot(x(dot.cost), y(dot.score), _radius(dot) + _RING * (dot.kind == "chosen"), [_text(dot, text, y) for text in dot.texts])
+        for dot in dots
+    ]
+    solid = [box for dot in dots for box in _whiskers(dot, x, y)]
+    across = [(level, _level_box(level, y, [*solid, *(spot.box for spot in spots)])) for level in levels if level.score >= y.low]
+    labels = place_labels(spots, Box(_LEFT, _TOP - 8, WIDTH, _BOTTOM - 2), [*solid, *(box for _, box in across)])
     drawn = [_draw_dot(dot, x, y) for dot in reversed(dots)]
     named = [_draw_label(label, spot, dot) for label, spot, dot in zip(labels, spots, dots, strict=True)]
-    return picture(_HEIGHT, alt, frame(x, y, titles), *(_draw_level(level, y) for level in across), *drawn, *named)
+    return picture(_HEIGHT, alt, frame(x, y, titles), *(_draw_level(level, box, y) for level, box in across), *drawn, *named)
 
 
 def mark(kind: str, x: float, y: float, radius: float, *children: object) -> Html:
@@ -79,7 +82,7 @@ def mark(kind: str, x: float, y: float, radius: float, *children: object) -> Htm
         half = radius * 0.86
         return rect((x - half, y - half), 2 * half, 2 * half, style, *children)
     dot = tag("circle", *children, cx=x, cy=y, r=radius, class_=style)
-    return join([dot, tag("circle", cx=x, cy=y, r=radius + 3.5, class_="ring")]) if kind == "chosen" else dot
+    return join([dot, tag("circle", cx=x, cy=y, r=radius + _RING, class_="ring")]) if kind == "chosen" else dot
 
 
 def _score_scale(dots: Sequence[Dot], levels: Sequence[Level]) -> Scale:
@@ -107,14 +110,26 @@ def _draw_label(label: Label, spot: Spot, dot: Dot) -> Html:
     return join([line((spot.x, spot.y), (right, label.y - 4), "leader"), text])
 
 
-def _draw_level(level: Level, y: Scale) -> Html:
+def _draw_level(level: Level, box: Box, y: Scale) -> Html:
     place = y(level.score)
-    return join([line((_LEFT, place), (_RIGHT, place), "level"), words((_LEFT + 4, place - 4), level.text, "tick")])
+    return join([line((_LEFT, place), (_RIGHT, place), "level"), words((box.left, box.top + 12), level.text, "tick")])
 
 
-def _level_box(level: Level, y: Scale) -> Box:
-    place = y(level.score)
-    return Box(_LEFT, place - 15, _LEFT + 7 * len(level.text), place + 1)
+def _level_box(level: Level, y: Scale, solid: Sequence[Box]) -> Box:
+    """Return where a level's name goes: above or below its line, at the end where less is in its way."""
+    place, width = y(level.score), width_of(level.text)
+    choices = [Box(left, top, left + width, top + 15) for top in (place - 15, place + 1) for left in (_LEFT + 4, _RIGHT - width)]
+    return min(choices, key=lambda box: sum(box.hidden_by(other) for other in solid))
+
+
+def _whiskers(dot: Dot, x: Scale, y: Scale) -> list[Box]:
+    """Return what of a dot besides its mark must stay readable."""
+    place, found = x(dot.cost), []
+    if dot.interval:
+        found.append(Box(place - 2, y(dot.interval[1]), place + 2, y(dot.interval[0])))
+    if dot.worst is not None:
+        found.append(Box(place - 6, y(dot.worst) - 7, place + 6, y(dot.worst) + 1))
+    return found
 
 
 def _radius(dot: Dot) -> float:

@@ -36,14 +36,14 @@ def words(place: tuple[float, float], text: str, kind: str | None = None, anchor
 
 
 def width_of(text: str) -> float:
-    """Estimate how wide text is drawn: full-width letters take an em, others about half of one."""
+    """Estimate how wide text is drawn: full-width letters take an em, others about 0.6 of one."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
-    return FONT * (wide + 0.56 * (len(text) - wide))
+    return FONT * (wide + 0.6 * (len(text) - wide))
 
 
 def shorten(text: str, room: float) -> str:
     """Cut text that is wider than the room."""
-    if width_of(text) <= room:
+    if width_of(text) <= room + 0.01:
         return text
     while text and width_of(text + "…") > room:
         text = text[:-1]

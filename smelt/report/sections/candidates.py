@@ -1,6 +1,5 @@
 """What was tried: the frontier of quality and cost, and why each candidate was chosen or lost."""
 
-import math
 from collections.abc import Callable, Sequence
 
 from smelt.language import say
@@ -9,9 +8,9 @@ from smelt.report.markup import Column, Html, chapter, join, name, note, panel, 
 from smelt.report.plots.scatter import SHAPES, Dot, Level, mark, scatter
 from smelt.report.record import FLOOR, REFERENCE, Record
 from smelt.types import Candidate
+from smelt.verify.wilson import wilson
 
 Cost = Callable[[Candidate], float | None]
-_Z_95 = 1.959964
 
 
 def candidates_section(record: Record) -> Html:
@@ -38,7 +37,7 @@ def candidates_section(record: Record) -> Html:
 
 
 def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Sort for reading: reference, choice, what was certified, what failed on confirm, the rest by latency, the floor, what could not run."""
+    """Sort for reading: reference, choice, certified, failed on confirm, the rest by latency, floor."""
     return sorted(candidates, key=lambda one: (_RANKS[kind_of(one)], one.latency_ms_p50 is None, one.latency_ms_p50 or 0.0, one.name))
 
 
@@ -79,10 +78,17 @@ def _dot(record: Record, one: Candidate, cost: float | None, place: tuple[int, i
         title=f"{number} {one.name}: {figures.percent(one.dev_score)}, {figures.significant(cost)}, {figures.size(one.size_bytes)}",
         cost=cost,
         score=100 * one.dev_score,
-        interval=_wilson(one.dev_score, record.dev_rows),
+        interval=_interval(one.dev_score, record.dev_rows) if kind != "untested" else None,
         worst=worst,
         area=(one.size_bytes or 0) / largest,
     )
+
+
+def _interval(share: float, count: int | None) -> tuple[float, float] | None:
+    if not count:
+        return None
+    low, high = wilson(share, count)
+    return 100 * low, 100 * high
 
 
 def _levels(record: Record, cost: Cost) -> list[Level]:
@@ -94,16 +100,6 @@ def _levels(record: Record, cost: Cost) -> list[Level]:
     if floor and floor.dev_score is not None and not cost(floor):
         found.append(Level(score=100 * floor.dev_score, text=say("floor {score}", score=figures.percent(floor.dev_score))))
     return found
-
-
-def _wilson(share: float, count: int | None) -> tuple[float, float] | None:
-    """Return the two-sided 95 % interval of a share, in percent. Source: Wilson 1927."""
-    if not count:
-        return None
-    square = _Z_95 * _Z_95
-    center = share + square / (2 * count)
-    half = _Z_95 * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
-    return 100 * (center - half) / (1 + square / count), 100 * (center + half) / (1 + square / count)
 
 
 def _key(record: Record) -> Html:
@@ -125,12 +121,12 @@ def _key(record: Record) -> Html:
     if record.dev_rows:
         explained.append(
             say(
-                "Bars are 95 % intervals from {n} dev examples; models are compared on the same ones, so differences are surer than the bars look.",
+                "Thin bars: 95 % intervals from {n} dev examples; all models answered the same, so differences are surer.",
                 n=figures.count(record.dev_rows),
             )
         )
     if any(test.upper_points is not None for test in record.tests):
-        explained.append(say("A bracket ⌄ marks how low a tested candidate may be after confirm, counted from the reference."))
+        explained.append(say("A bracket marks how low a tested candidate may be after confirm, counted from the reference."))
     return join([tag("ul", *entries, class_="key"), note(" ".join(explained))])
 
 
@@ -138,15 +134,15 @@ def _table(record: Record, ordered: Sequence[Candidate]) -> Html:
     columns = [
         Column(say("candidate")),
         Column(say("dev accuracy"), numeric=True),
-        Column(say("agreement"), numeric=True, wide=True),
+        Column(say("agreement"), numeric=True),
         Column(say("latency, ms"), numeric=True),
-        Column(say("p99, ms"), numeric=True, wide=True),
+        Column(say("p99, ms"), numeric=True),
         Column(say("documents/s"), numeric=True),
-        Column(say("size"), numeric=True, wide=True),
+        Column(say("size"), numeric=True),
     ]
     caption = say("All {n} candidates, and why each was chosen or lost", n=len(ordered))
     foot = _settings(record.reference)
-    return join([table(caption, columns, (_row(number, one) for number, one in enumerate(ordered, start=1))), foot])
+    return join([table(caption, columns, (_row(number, one) for number, one in enumerate(ordered, start=1)), cards=True), foot])
 
 
 def _row(number: int, one: Candidate) -> list[object]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from smelt.language import say
 from smelt.report import figures
-from smelt.report.markup import Html, chapter, facts, join, name, note, panel, panels, tag
+from smelt.report.markup import Html, chapter, facts, name, note, panel, panels, tag
 from smelt.report.plots.intervals import Drop, intervals
 from smelt.report.record import Record
 from smelt.types import Verdict
@@ -18,7 +18,10 @@ def certificate_section(record: Record) -> Html | None:
         return None
     verdict = record.verdict
     picture = intervals(
-        drops, verdict.margin_points, (say("no loss"), say("margin"), say("points lost against the reference")), _alt(drops)
+        drops,
+        verdict.margin_points,
+        (say("no loss"), say("margin"), say("points lost against the reference")),
+        _alt(drops, verdict.margin_points),
     )
     certain = 100 * verdict.confidence
     caption = say(
@@ -39,8 +42,8 @@ def _drop(test: Verdict) -> Drop | None:
     )
 
 
-def _alt(drops: Sequence[Drop]) -> str:
-    return "; ".join(say("{name}: at most {upper} points", name=drop.name, upper=figures.points(drop.upper)) for drop in drops)
+def _alt(drops: Sequence[Drop], margin: float) -> str:
+    return "; ".join(say("{name}: at most {upper} points", name=drop.name, upper=figures.bound(drop.upper, margin)) for drop in drops)
 
 
 def _flips(verdict: Verdict) -> Html | None:
@@ -77,10 +80,10 @@ def _square(count: int, what: str, kind: str | None = None) -> Html:
 def _order(tests: Sequence[Verdict]) -> Html | None:
     if len(tests) < 2:
         return None
-    told = say("Tested in this order, which was fixed on dev: {names}. Each at full confidence, stopping at the first failure.", names="@")
-    before, _, after = told.partition("@")
-    names = [part for test in tests for part in (", ", name(test.candidate or ""))][1:]
-    return note(join([before, *names, after]))
+    names = ", ".join(test.candidate or "" for test in tests)
+    return note(
+        say("Tested in this order, which was fixed on dev: {names}. Each at full confidence, stopping at the first failure.", names=names)
+    )
 
 
 def _numbers(record: Record) -> Html:
@@ -88,10 +91,13 @@ def _numbers(record: Record) -> Html:
     rows: list[tuple[object, object]] = [
         (say("candidate"), name(verdict.candidate or figures.NO_VALUE)),
         (say("accuracy of reference, candidate, floor"), _three(verdict)),
-        (say("loss seen"), f"{figures.points(verdict.drop_points)}"),
-        (say("upper bound at {confidence:g} %", confidence=100 * verdict.confidence), figures.points(verdict.upper_points)),
+        (say("loss seen"), figures.points(verdict.drop_points)),
+        (
+            say("upper bound at {confidence:g} %", confidence=100 * verdict.confidence),
+            figures.bound(verdict.upper_points, verdict.margin_points),
+        ),
         (say("margin"), figures.points(verdict.margin_points)),
-        (say("p-value"), f"{verdict.p_value:.4g}"),
+        (say("p-value"), figures.probability(verdict.p_value)),
         (say("same answers"), figures.percent(verdict.agreement, 2)),
         (say("changed answers, at most"), f"{verdict.disagreement_upper_points:.2f}\u00a0%"),
         (say("method"), verdict.method),
@@ -104,7 +110,7 @@ def _numbers(record: Record) -> Html:
 
 
 def _opening(time: str, run: str) -> Html:
-    return tag("li", tag("time", time), " ", name(run))
+    return tag("li", tag("time", figures.moment(time)), " ", name(run))
 
 
 def _three(verdict: Verdict) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from smelt.language import say
 from smelt.report import figures
-from smelt.report.markup import Column, Html, chapter, fold, name, note, panel, panels, table
+from smelt.report.markup import Column, Html, chapter, fold, join, name, note, panel, panels, table
 from smelt.report.plots.heat import heat
 from smelt.report.record import Answers, Record
 from smelt.verify.bootstrap import drop_interval, joint_cells
@@ -120,17 +120,17 @@ def _macro(paired: Paired) -> Html | None:
     return note(
         say(
             "Macro-F1, which counts every class alike: {before} for the reference, {after} for the candidate; "
-            "a loss of {drop} points, 95 % interval {lower} to {upper} (bootstrap). An estimate beside the certificate, not a part of it.",
+            "a change of {change} points, 95 % interval {lower} to {upper} (bootstrap). An estimate, not part of the certificate.",
             before=figures.percent(before),
             after=figures.percent(after),
-            drop=figures.points(100 * found.drop),
-            lower=figures.points(100 * found.lower),
-            upper=figures.points(100 * found.upper),
-        )  # fmt: skip
+            change=figures.signed(-100 * found.drop),
+            lower=figures.signed(-100 * found.upper),
+            upper=figures.signed(-100 * found.lower),
+        )
     )
 
 
-def _rows_table(rows: Sequence[ClassRow], candidate: str) -> list[Html]:
+def _rows_table(rows: Sequence[ClassRow], candidate: str) -> Html:
     first, rest = (rows, []) if len(rows) <= _SQUARE else (rows[:_FIRST], rows[_FIRST:_MOST])
     caption = say("F1 of each class on confirm, the biggest losers first; candidate: {candidate}", candidate=candidate)
     shown = [_table(caption, first)]
@@ -141,14 +141,14 @@ def _rows_table(rows: Sequence[ClassRow], candidate: str) -> list[Html]:
             else say("The next {n} of {total} classes", n=len(rest), total=len(rows))
         )
         shown.append(fold(title, _table(title, rest)))
-    return shown
+    return join([*shown, note(say("F1 falls with a lost example, and also when examples of other classes are taken for this one."))])
 
 
 def _table(caption: str, rows: Sequence[ClassRow]) -> Html:
     columns = [
         Column(say("class")),
         Column(say("examples"), numeric=True),
-        Column(say("reference"), numeric=True),
+        Column(say("reference"), numeric=True, wide=True),
         Column(say("candidate"), numeric=True),
         Column(say("points"), numeric=True),
         Column(say("lost"), numeric=True, wide=True),

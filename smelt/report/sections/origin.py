@@ -33,7 +33,7 @@ def origin_section(record: Record) -> Html:
 def _where(record: Record) -> Html:
     run, machine = record.run, record.run.machine
     rows: list[tuple[str, object]] = [
-        (say("started"), run.started),
+        (say("started"), figures.moment(run.started)),
         (
             say("time by stage"),
             " · ".join(f"{stage} {figures.duration(facts.seconds)}" for stage, facts in run.stages.items() if facts.seconds is not None),

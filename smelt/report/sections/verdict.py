@@ -16,7 +16,7 @@ def verdict_section(record: Record) -> Html:
         "div", badge, tag("p", prose(verdict.sentence), class_="sentence"), class_="verdict " + ("yes" if verdict.certified else "no")
     )
     gains = _gains(reference, chosen) if chosen and reference else []
-    tiles = [tile for tile in [*gains, *_scores(verdict, chosen)] if tile]
+    tiles = [*gains, *_scores(verdict, chosen)]
     return tag("div", block, tag("div", *tiles, class_="tiles") if tiles else None, tag("p", _meaning(record), class_="note"))
 
 
@@ -28,45 +28,38 @@ def warnings_section(record: Record) -> Html | None:
     return tag("aside", tag("h2", say("Worth knowing about the data")), tag("ul", *(tag("li", warning) for warning in warnings)))
 
 
-def _gains(reference: Candidate, chosen: Candidate) -> list[Html | None]:
+def _gains(reference: Candidate, chosen: Candidate) -> list[Html]:
     """Return ratios between two entries of this run, never of another."""
-    throughput = _gain(
-        (chosen.examples_per_s, reference.examples_per_s),
-        (say("more documents per second"), say("fewer documents per second")),
-        f"{figures.significant(reference.examples_per_s)} → {figures.significant(chosen.examples_per_s)}",
-    )
-    latency = _gain(
-        (reference.latency_ms_p50, chosen.latency_ms_p50),
-        (say("lower latency at batch 1"), say("higher latency at batch 1")),
-        f"{figures.significant(reference.latency_ms_p50)} → {figures.significant(chosen.latency_ms_p50)} ms",
-    )
-    disk = _gain(
-        (reference.size_bytes, chosen.size_bytes),
-        (say("smaller on disk"), say("larger on disk")),
-        f"{figures.size(reference.size_bytes)} → {figures.size(chosen.size_bytes)}",
-    )
-    return [throughput, latency, disk]
+    tiles = []
+    if reference.examples_per_s and chosen.examples_per_s:
+        change = f"{figures.significant(reference.examples_per_s)} → {figures.significant(chosen.examples_per_s)}"
+        tiles.append(_tile(figures.ratio(chosen.examples_per_s / reference.examples_per_s), say("documents per second"), change))
+    if reference.latency_ms_p50 and chosen.latency_ms_p50:
+        change = f"{figures.significant(reference.latency_ms_p50)} → {figures.significant(chosen.latency_ms_p50)} ms"
+        named = say("lower latency at batch 1"), say("higher latency at batch 1")
+        tiles.append(_shrunk(reference.latency_ms_p50 / chosen.latency_ms_p50, named, change))
+    if reference.size_bytes and chosen.size_bytes:
+        change = f"{figures.size(reference.size_bytes)} → {figures.size(chosen.size_bytes)}"
+        tiles.append(_shrunk(reference.size_bytes / chosen.size_bytes, (say("smaller on disk"), say("larger on disk")), change))
+    return tiles
 
 
-def _gain(pair: tuple[float | None, float | None], named: tuple[str, str], detail: str) -> Html | None:
-    above, below = pair
-    if not above or not below:
-        return None
-    better = above >= below
-    return _tile(figures.ratio(max(above, below) / min(above, below)), named[0] if better else named[1], detail)
+def _shrunk(ratio: float, named: tuple[str, str], change: str) -> Html:
+    """Return a tile for what should shrink: `named` says it for a ratio above 1 and for one below."""
+    return _tile(figures.ratio(max(ratio, 1 / ratio)), named[ratio < 1], change)
 
 
 def _scores(verdict: Verdict, chosen: Candidate | None) -> list[Html]:
     if verdict.drop_points is None:
         return []
-    scores = f"{figures.percent(verdict.reference_score)} → {figures.percent(verdict.candidate_score)}"
+    scores = f"{figures.percent(verdict.reference_score, 2)} → {figures.percent(verdict.candidate_score, 2)}"
     seen = _tile(figures.signed(-verdict.drop_points), say("points of accuracy on confirm"), scores)
     if chosen:
         return [seen]
     bound = say("at {confidence:g} % confidence, one-sided", confidence=100 * verdict.confidence)
     return [
         seen,
-        _tile(figures.points(verdict.upper_points), say("points may be lost at most"), bound),
+        _tile(figures.bound(verdict.upper_points, verdict.margin_points), say("points may be lost at most"), bound),
         _tile(figures.points(verdict.margin_points), say("points is the margin"), say("set in the recipe before the test")),
     ]
 

@@ -1,4 +1,4 @@
-"""Time a torch model folder in a process of its own: `python -m smelt.models.clock FOLDER WORKLOAD.json`. fp32, dynamic length."""
+"""Time a torch model folder in a process of its own: `python -m smelt.train.clock FOLDER WORKLOAD.json`. fp32, dynamic length."""
 
 import json
 import sys

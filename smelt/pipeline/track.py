@@ -1,0 +1,48 @@
+"""`track:` curves for other programs to draw."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import assert_never
+
+from smelt.errors import EnvironmentFault
+from smelt.language import say
+from smelt.recipe.track import NoTracking, TensorBoard, TrackSection
+from smelt.train.fit import Step
+
+Listener = Callable[[str, Step | None, dict[str, float]], None]
+
+
+def listener(section: TrackSection, run: Path) -> Listener:
+    """Return what hears every step and epoch of every training, by its name.
+
+    Raises:
+        EnvironmentFault: the package for it is not installed.
+    """
+    match section:
+        case NoTracking():
+            return lambda _name, _step, _facts: None
+        case TensorBoard():
+            return _tensorboard(run / "tensorboard")
+        case _:
+            assert_never(section)
+
+
+def _tensorboard(folder: Path) -> Listener:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise EnvironmentFault(say("tensorboard is not installed"), step=say('Run: pip install "smelt[track]"')) from error
+    writers: dict[str, SummaryWriter] = {}
+
+    def listen(name: str, step: Step | None, facts: dict[str, float]) -> None:
+        if name not in writers:
+            writers[name] = SummaryWriter(folder / name)
+        writer = writers[name]
+        if step is not None:
+            writer.add_scalar("loss", step.loss, step.step)
+            writer.add_scalar("learning_rate", step.learning_rate, step.step)
+        else:
+            writer.add_scalar("dev_score", facts["dev_score"], int(facts["epoch"]))
+            writer.flush()
+
+    return listen
