@@ -1,9 +1,17 @@
-"""What rooms' tests share: a tokenizer of ten tokens."""
+"""What all tests share: English messages, a state folder of their own, and a tokenizer of ten tokens."""
 
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "rate", "cut", "##s", "bond", "央", "行")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def surroundings(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMELT_LANG", "en")
+        patch.setenv("SMELT_STATE", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session")

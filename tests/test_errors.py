@@ -19,8 +19,7 @@ def test_a_fault_without_a_next_step_is_one_line():
     assert str(BundleFault("damaged")) == "damaged"
 
 
-def test_recipe_faults_are_numbered_and_in_the_order_of_their_lines(monkeypatch):
-    monkeypatch.setenv("SMELT_LANG", "en")
+def test_recipe_faults_are_numbered_and_in_the_order_of_their_lines():
     faults = [
         RecipeFault(file="r.yaml", line=9, column=10, path="train.epochs", message="got 'ten'"),
         RecipeFault(file="r.yaml", line=7, column=3, path="train.batch_sise", message="unknown key"),
@@ -32,7 +31,6 @@ def test_recipe_faults_are_numbered_and_in_the_order_of_their_lines(monkeypatch)
     ]
 
 
-def test_one_recipe_fault_is_not_said_in_the_plural(monkeypatch):
-    monkeypatch.setenv("SMELT_LANG", "en")
+def test_one_recipe_fault_is_not_said_in_the_plural():
     fault = RecipeFault(file="r.yaml", line=0, column=0, path="data", message="missing")
     assert str(RecipeFaults("r.yaml", [fault])).startswith("r.yaml: 1 fault\n")

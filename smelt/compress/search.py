@@ -19,6 +19,7 @@ from smelt.compress.students import auto_students, build_student, epochs_of, lea
 from smelt.errors import SmeltError
 from smelt.export.bundle import Probe, check_parity, split_format, write_bundle
 from smelt.export.formats import formats_of
+from smelt.language import say
 from smelt.models.build import Model, load_model
 from smelt.models.session import LiveSession
 from smelt.recipe.compress import Compress, Format, Student
@@ -55,6 +56,8 @@ class Search:
     dev_texts: Sequence[str]
     reference_dev: NDArray[np.float32]
     """The reference's scores on dev, fp32. Shape (n, C)."""
+    least_dev_score: float
+    """A student below it is not exported: its certificate is out of reach. Fraction."""
     text_column: str
     workload: Path
     """JSON file of the documents to time on."""
@@ -88,14 +91,33 @@ def search(plan: Search) -> list[Trial]:
     for place, section in enumerate(students):
         started = time.monotonic()
         share = left / (len(students) - place) * (2 if len(students) - place > 1 else 1)
-        model, seconds = _student(plan, section, min(share, left))
-        left -= max(seconds, time.monotonic() - started)
-        trials += _formats(plan, name_of(section), model, steps_of(section, plan.reference.network))
+        student = _student(plan, section, min(share, left))
+        left -= max(student.seconds, time.monotonic() - started)
+        steps = steps_of(section, plan.reference.network)
+        if student.dev_score < plan.least_dev_score:
+            trials.append(_hopeless(name_of(section), steps, student, plan.least_dev_score))
+        else:
+            trials += _formats(plan, name_of(section), student.model, steps)
     return trials
 
 
-def _student(plan: Search, section: Student, seconds: float) -> tuple[Model, float]:
-    """Train one student, or find it trained; return it and the training time that it took, over all sittings."""
+@dataclass(frozen=True, slots=True)
+class _Student:
+    """A trained student, and over all sittings the time that it took."""
+
+    model: Model
+    dev_score: float
+    seconds: float
+
+
+def _hopeless(name: str, steps: Sequence[str], student: _Student, least: float) -> Trial:
+    why = say("not exported: {score:.4f} on dev, and below {least:.4f} no certificate is in reach", score=student.dev_score, least=least)
+    candidate = Candidate(name=name, steps=steps, runtime="torch", precision="fp32", dev_score=student.dev_score, why=why)
+    return Trial(candidate=candidate, folder=None, dev_scores=None)
+
+
+def _student(plan: Search, section: Student, seconds: float) -> _Student:
+    """Train one student, or find it trained."""
     name = name_of(section)
     inputs = plan.inputs | {
         "student": section.model_dump(mode="json"), "distill": plan.section.distill.model_dump(mode="json"),
@@ -122,10 +144,11 @@ def _student(plan: Search, section: Student, seconds: float) -> tuple[Model, flo
         network.save(folder)
         plan.reference.codec.save(folder)
         (folder / LOG).write_bytes((work / LOG).read_bytes())
-        (folder / "seconds.json").write_text(json.dumps(progress.seconds), encoding="utf-8")
+        facts = {"dev_score": progress.best_score, "seconds": progress.seconds}
+        (folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
 
     folder = plan.run.stage(f"compress/{name}", inputs, fill)
-    return load_model(folder), float(json.loads((folder / "seconds.json").read_text(encoding="utf-8")))
+    return _Student(load_model(folder), **json.loads((folder / "training.json").read_text(encoding="utf-8")))
 
 
 def _teacher(plan: Search) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """From a recipe to a verdict: the stages in order, each skipped where its result already stands."""
 
 import json
+import math
 import platform
 import shlex
 import sys
@@ -221,13 +222,28 @@ def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple
 
     timing = Timing(**json.loads((run.stage("compress/reference", inputs, clock) / "timing.json").read_text(encoding="utf-8")))
     plan = Search(
-        section=recipe.compress, train=reference.section, reference=reference.model, rows=reference.rows, dev=reference.dev,
-        dev_texts=dataset.dev.texts(), reference_dev=reference.dev_scores, text_column=context.text_column,
-        workload=run.path / WORKLOAD, seconds=recipe.budget_minutes * 60 * _STUDENTS_SHARE,
+        section=recipe.compress,
+        train=reference.section,
+        reference=reference.model,
+        rows=reference.rows,
+        dev=reference.dev,
+        dev_texts=dataset.dev.texts(),
+        reference_dev=reference.dev_scores,
+        least_dev_score=least_dev_score(reference, recipe.verify.margin_points),
+        text_column=context.text_column,
+        workload=run.path / WORKLOAD,
+        seconds=recipe.budget_minutes * 60 * _STUDENTS_SHARE,
         inputs={"train": run.digest("train"), "data": run.digest("data")},
-        run=run, watch=context.watch.step,
-    )  # fmt: skip
+        run=run,
+        watch=context.watch.step,
+    )
     return timing, search(plan)
+
+
+def least_dev_score(reference: Reference, margin_points: float) -> float:
+    """Return the dev score below which no certificate is in reach: margin and three standard errors below the reference."""
+    score = float((reference.dev_scores.argmax(1) == reference.dev.labels).mean())
+    return score - margin_points / 100 - 3 * math.sqrt(2 * score * (1 - score) / len(reference.dev))
 
 
 def _write_workload(context: Context, dataset: Dataset, reference: Reference) -> None:

@@ -76,7 +76,7 @@ def _with_noise(arrays: Arrays, augment: Augment, generator: np.random.Generator
     inner[arrays.offsets[:-1][np.diff(arrays.offsets) > 0]] = False
     inner[arrays.offsets[1:][np.diff(arrays.offsets) > 0] - 1] = False
     if augment.swap_words:
-        for place in np.flatnonzero(inner[:-1] & inner[1:] & (generator.random(len(ids) - 1) < augment.swap_words)):
+        for place in np.flatnonzero(inner[:-1] & inner[1:] & (generator.random(len(ids))[1:] < augment.swap_words)):
             ids[[place, place + 1]] = ids[[place + 1, place]]
     kept = ~(inner & (generator.random(len(ids)) < augment.drop_words))
     offsets = np.concatenate([[0], np.cumsum(kept)])[arrays.offsets]

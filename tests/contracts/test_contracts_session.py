@@ -66,9 +66,7 @@ def kind(request):
 
 @pytest.fixture(scope="module")
 def session(kind, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SMELT_STATE", str(tmp_path_factory.mktemp("state")))
-        return open_kind(kind, tmp_path_factory.mktemp("graph"))
+    return open_kind(kind, tmp_path_factory.mktemp("graph"))
 
 
 @pytest.fixture

@@ -281,15 +281,13 @@ def test_weights_that_are_not_finite_are_refused(sound_folder, tmp_path, number)
         load_network(tmp_path)
 
 
-def test_the_fault_names_the_file_and_the_next_step(attack, monkeypatch):
-    monkeypatch.setenv("SMELT_LANG", "en")
+def test_the_fault_names_the_file_and_the_next_step(attack):
     attack.code("modeling_bert.py")
     with pytest.raises(BundleFault, match=r"modeling_bert\.py: refused: .*can run code") as caught:
         check_folder(attack.folder)
     assert "config.json" in caught.value.step
 
 
-def test_weights_that_are_no_folder_and_no_model_of_the_hub_are_an_environment_fault(monkeypatch):
-    monkeypatch.setenv("SMELT_LANG", "en")
+def test_weights_that_are_no_folder_and_no_model_of_the_hub_are_an_environment_fault():
     with pytest.raises(EnvironmentFault, match="'no/such/model/at/all' is neither a folder nor a model"):
         find_weights("no/such/model/at/all", "main")

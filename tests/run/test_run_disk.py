@@ -173,8 +173,7 @@ def test_a_whole_folder_is_not_a_damaged_one(tmp_path):
 
 
 @pytest.mark.parametrize("at", range(4))
-def test_a_full_disk_is_an_environment_fault_with_a_next_step(tmp_path, failing_disk, monkeypatch, at):
-    monkeypatch.setenv("SMELT_LANG", "en")
+def test_a_full_disk_is_an_environment_fault_with_a_next_step(tmp_path, failing_disk, at):
     with pytest.raises(EnvironmentFault, match=r"a\.txt: No space left on device") as caught:
         write_file(tmp_path / "a.txt", b"x", failing_disk(at, FULL))
     assert "Free some space" in caught.value.step

@@ -203,8 +203,7 @@ def other_process(run):
     process.communicate()
 
 
-def test_a_run_is_held_by_one_process_at_a_time(run, other_process, monkeypatch):
-    monkeypatch.setenv("SMELT_LANG", "en")
+def test_a_run_is_held_by_one_process_at_a_time(run, other_process):
     with pytest.raises(EnvironmentFault, match="another process works on this run") as caught, run.hold():
         pytest.fail("two processes hold one run")
     assert caught.value.exit_code == 5

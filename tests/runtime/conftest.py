@@ -19,7 +19,7 @@ FACTS = {"name": "tiny", "family": "static", "runtime": "numpy", "precision": "f
 
 @pytest.fixture(scope="session")
 def static_network():
-    torch.manual_seed(2)
+    torch.manual_seed(15)  # with these weights the texts of the tests get every label
     network = StaticNetwork(StaticSizes(vocabulary=10, dim=4, hidden=5, classes=3)).eval()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter)

@@ -155,8 +155,7 @@ def test_a_sealed_manifest_that_is_no_manifest_is_refused(bundle_folder, raw):
         read_manifest(bundle_folder)
 
 
-def test_a_folder_without_a_manifest_is_no_bundle(tmp_path, monkeypatch):
-    monkeypatch.setenv("SMELT_LANG", "en")
+def test_a_folder_without_a_manifest_is_no_bundle(tmp_path):
     with pytest.raises(BundleFault, match=r"no bundle: manifest\.json is missing") as caught:
         read_manifest(tmp_path)
     assert "export/bundle" in caught.value.step

@@ -56,7 +56,7 @@ def test_an_exported_transformer_scores_as_the_live_one(tmp_path, form, state):
     np.testing.assert_allclose(exported, live, atol=1e-5)
 
 
-def test_a_graph_that_compiled_once_is_not_tried_again(sealed_graph, state):
+def test_a_graph_that_compiled_is_remembered_for_this_processor(sealed_graph, state):
     open_session(*sealed_graph("fp32"), 1)
     (memory,) = (state / "compiles").iterdir()
     assert isa() in memory.read_text(encoding="utf-8")
@@ -70,8 +70,7 @@ def test_what_is_remembered_of_this_processor_decides_the_precision(sealed_graph
     assert open_session(folder, manifest, 1).precision == "fp32"
 
 
-def test_a_graph_that_ends_the_trial_is_refused_with_a_next_step(sealed_graph, state, monkeypatch):
-    monkeypatch.setenv("SMELT_LANG", "en")
+def test_a_graph_that_ends_the_trial_is_refused_with_a_next_step(sealed_graph, state):
     folder, _ = sealed_graph("fp32")
     (folder / GRAPH).write_bytes(b"<net/>")
     with pytest.raises(BundleFault, match="OpenVINO ends on this processor") as caught:

@@ -51,7 +51,7 @@ def test_sound_matrices_are_opened(make_tensors, tmp_path):
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_a_matrix_that_cannot_be_used_is_refused(make_tensors, tmp_path, name, spoil):
     spoiled = spoil(make_tensors.pop(name))
-    with pytest.raises(BundleFault, match=f"'({name}|.*)'"):
+    with pytest.raises(BundleFault, match="tensor"):
         session_of(make_tensors | ({} if spoiled is None else {name: spoiled}), tmp_path)
 
 

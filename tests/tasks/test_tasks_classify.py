@@ -61,8 +61,7 @@ def test_labels_become_numbers_in_the_order_of_the_task(codec):
     assert (numbers.tolist(), numbers.dtype) == ([2, 0, 1, 1], np.int64)
 
 
-def test_a_foreign_label_is_a_data_fault_with_its_row(codec, monkeypatch):
-    monkeypatch.setenv("SMELT_LANG", "en")
+def test_a_foreign_label_is_a_data_fault_with_its_row(codec):
     with pytest.raises(DataFault, match="row test:17: label 'sideways' is not one of the 3 labels") as caught:
         codec.encode_labels(["up", "sideways"], ["test:16", "test:17"])
     assert caught.value.step
