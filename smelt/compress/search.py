@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from smelt.compress.distill import distill_loss
-from smelt.compress.students import auto_students, build_student, epochs_of, learning_rate_of, name_of, steps_of
+from smelt.compress.students import auto_students, build_student, epochs_of, learning_rate_of, names_of, steps_of
 from smelt.errors import SmeltError
 from smelt.export.bundle import Probe, check_parity, split_format, write_bundle
 from smelt.export.formats import formats_of
@@ -27,7 +27,7 @@ from smelt.recipe.train import Train
 from smelt.run.folder import RunFolder, code_version
 from smelt.runtime.build import open_session
 from smelt.runtime.bundle import score_texts
-from smelt.runtime.clock import time_elsewhere
+from smelt.runtime.clock import BUNDLES, Clock
 from smelt.runtime.isa import cores, isa
 from smelt.runtime.manifest import Manifest, read_manifest, seal
 from smelt.train.evaluate import score_rows
@@ -66,6 +66,7 @@ class Search:
     inputs: dict[str, object]
     """What the reference follows from; part of every stage's fingerprint."""
     run: RunFolder
+    clock: Clock
     watch: Watch
 
 
@@ -88,16 +89,16 @@ def search(plan: Search) -> list[Trial]:
     trials = _formats(plan, "reference", plan.reference, [])
     students = auto_students(plan.reference.network) if plan.section.students == "auto" else plan.section.students
     left = plan.seconds
-    for place, section in enumerate(students):
+    for place, (name, section) in enumerate(zip(names_of(students), students, strict=True)):
         started = time.monotonic()
         share = left / (len(students) - place) * (2 if len(students) - place > 1 else 1)
-        student = _student(plan, section, min(share, left))
+        student = _student(plan, name, section, min(share, left))
         left -= max(student.seconds, time.monotonic() - started)
         steps = steps_of(section, plan.reference.network)
         if student.dev_score < plan.least_dev_score:
-            trials.append(_hopeless(name_of(section), steps, student, plan.least_dev_score))
+            trials.append(_hopeless(name, steps, student, plan.least_dev_score))
         else:
-            trials += _formats(plan, name_of(section), student.model, steps)
+            trials += _formats(plan, name, student.model, steps)
     return trials
 
 
@@ -116,9 +117,8 @@ def _hopeless(name: str, steps: Sequence[str], student: _Student, least: float) 
     return Trial(candidate=candidate, folder=None, dev_scores=None)
 
 
-def _student(plan: Search, section: Student, seconds: float) -> _Student:
+def _student(plan: Search, name: str, section: Student, seconds: float) -> _Student:
     """Train one student, or find it trained."""
-    name = name_of(section)
     inputs = plan.inputs | {
         "student": section.model_dump(mode="json"), "distill": plan.section.distill.model_dump(mode="json"),
         "train": plan.train.model_dump(mode="json"), "code": code_version("models", "train", "tasks", "compress"),
@@ -205,7 +205,7 @@ def _export(plan: Search, name: str, model: Model, form: Format, folder: Path) -
     model.codec.with_temperature(fit_temperature(scores, plan.dev.labels)).save(bundle)
     seal(bundle, manifest)
     save_file({"scores": scores}, folder / "dev.safetensors")
-    timing = asdict(time_elsewhere(bundle, plan.workload))
+    timing = asdict(plan.clock(bundle, plan.workload, BUNDLES))
     timing.pop("latency_threads")
     result = timing | {
         "dev_score": float((scores.argmax(1) == plan.dev.labels).mean()),

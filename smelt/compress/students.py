@@ -6,6 +6,8 @@ from typing import assert_never
 import torch
 from torch import nn
 
+from smelt.errors import UsageFault
+from smelt.language import say
 from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.models.network import Network
 from smelt.models.rnn import RnnNetwork, RnnSizes
@@ -14,8 +16,15 @@ from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Cnn, Depth, Rnn, Static, Student
 
 
+def names_of(sections: Sequence[Student]) -> list[str]:
+    """Return the students' names, which are also their folders; the second of two equal ones ends in `-2`."""
+    names = [name_of(section) for section in sections]
+    counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    return [name if count == 1 else f"{name}-{count}" for name, count in zip(names, counts, strict=True)]
+
+
 def name_of(section: Student) -> str:
-    """Return the student's name, which is also its folder."""
+    """Return what a student of this kind is called."""
     match section:
         case Depth():
             return f"depth{section.layers}"
@@ -58,13 +67,13 @@ def build_student(section: Student, reference: Network, classes: int, seed: int)
         reference: a trained network; it is not changed.
         classes: of the task.
         seed: of what is random in it.
+
+    Raises:
+        UsageFault: the reference has fewer layers than the student shall keep, or none.
     """
     torch.manual_seed(seed)
     if isinstance(section, Depth):
-        assert isinstance(reference, TransformerNetwork)
-        student = reference.with_layers(evenly(section.layers, reference.depth))
-        student.embedding.weight.requires_grad = False
-        return student
+        return _shallower(section, reference)
     embedding = embedding_of(reference)
     vocabulary, dim = embedding.num_embeddings, embedding.embedding_dim
     match section:
@@ -79,6 +88,23 @@ def build_student(section: Student, reference: Network, classes: int, seed: int)
             assert_never(section)
     with torch.no_grad():
         student.embedding.weight.copy_(embedding.weight)
+    return student
+
+
+def _shallower(section: Depth, reference: Network) -> Network:
+    """Copy the reference with some of its layers; the embeddings stay as they are."""
+    depth = reference.depth if isinstance(reference, TransformerNetwork) else 0
+    if section.layers > depth or not isinstance(reference, TransformerNetwork):
+        raise UsageFault(
+            say(
+                "compress.students: depth {layers} wants a reference of more layers; this one has {depth}",
+                layers=section.layers,
+                depth=depth,
+            ),
+            step=say("Take fewer layers, or a student of kind static, cnn or rnn."),
+        )
+    student = reference.with_layers(evenly(section.layers, depth))
+    student.embedding.weight.requires_grad = False
     return student
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smelt.recipe.data import FilesData
-from smelt.recipe.model import PredictionsModel, PretrainedTransformer
+from smelt.recipe.model import PretrainedTransformer
 from smelt.recipe.recipe import Recipe
 from smelt.run.folder import RunFolder
+from smelt.runtime.clock import Clock, time_elsewhere
 from smelt.train.fit import Step
 
 STAGES = ("data", "train", "compress", "verify", "export", "report")
@@ -32,6 +33,7 @@ class Context:
     command: str
     run: RunFolder
     watch: Watcher
+    clock: Clock = time_elsewhere
 
     @property
     def text_column(self) -> str:
@@ -46,6 +48,4 @@ def resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
         data = data.model_copy(update={"path": str((folder / data.path).resolve())})
     if isinstance(model, PretrainedTransformer) and (folder / model.weights).is_dir():
         model = model.model_copy(update={"weights": str((folder / model.weights).resolve())})
-    if isinstance(model, PredictionsModel):
-        model = model.model_copy(update={"path": str((folder / model.path).resolve())})
     return recipe.model_copy(update={"data": data, "model": model})

@@ -22,7 +22,7 @@ from smelt.run.folder import code_version
 from smelt.run.state import state_folder
 from smelt.runtime.bench import combine
 from smelt.runtime.bundle import open_bundle, score_texts
-from smelt.runtime.clock import read_workload, time_elsewhere
+from smelt.runtime.clock import BUNDLES, read_workload
 from smelt.runtime.isa import cores, isa
 from smelt.tasks.classify import ClassifyCodec
 from smelt.types import Candidate, Prediction, Session, Timing, Verdict
@@ -35,6 +35,8 @@ from smelt.verify.predictions import predictions_sha256, read, write
 
 _LOG = logging.getLogger("smelt")
 WORKLOAD = "compress/workload.json"
+LIVE = "smelt.train.clock"
+"""Module that times the live reference."""
 _CHUNK = 4096
 
 
@@ -162,8 +164,8 @@ def _race(context: Context, bench: Bench, chosen: str) -> dict[str, Timing]:
         load.write_text(json.dumps(asdict(replace(read_workload(run.path / WORKLOAD), rounds=1))), encoding="utf-8")
         for lap in range(rounds):
             context.watch.stage("verify", say("timing round {lap} of {rounds}", lap=lap + 1, rounds=rounds))
-            laps["reference"].append(time_elsewhere(run.path / "train" / "model", load, module="smelt.train.clock"))
-            laps[chosen].append(time_elsewhere(run.path / "compress" / chosen / "bundle", load))
+            laps["reference"].append(context.clock(run.path / "train" / "model", load, LIVE))
+            laps[chosen].append(context.clock(run.path / "compress" / chosen / "bundle", load, BUNDLES))
         (folder / "timing.json").write_text(json.dumps({name: asdict(combine(times)) for name, times in laps.items()}), encoding="utf-8")
 
     folder = run.stage("compress/race", inputs, fill)

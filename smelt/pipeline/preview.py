@@ -8,7 +8,6 @@ from pathlib import Path
 from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
 from smelt.language import say
-from smelt.recipe.model import LinearModel, PredictionsModel
 from smelt.recipe.recipe import Recipe
 from smelt.recipe.verify import Verify
 from smelt.run.disk import Disk
@@ -138,7 +137,7 @@ def advice(facts: dict) -> str:
 
 def _estimate(recipe: Recipe, dataset: Dataset) -> Estimate | None:
     """Take a few training steps on a copy of the model to learn this machine's speed."""
-    if recipe.train is None or isinstance(recipe.model, LinearModel | PredictionsModel):
+    if recipe.train is None:
         return None
     try:
         from smelt.pipeline.speed import expected_plan

@@ -11,7 +11,6 @@ from smelt.data.dataset import Dataset, Split
 from smelt.models.build import Model, build_model, load_model
 from smelt.models.linear import fit_linear
 from smelt.pipeline.context import Context
-from smelt.recipe.model import LinearModel, PredictionsModel
 from smelt.recipe.train import Train
 from smelt.run.folder import code_version
 from smelt.runtime.build import open_session
@@ -65,7 +64,6 @@ def train_reference(context: Context, dataset: Dataset) -> Reference:
 def _fit(context: Context, dataset: Dataset, section: Train, folder: Path, work: Path) -> None:
     """Fill the stage's folder: model, codec with its temperature, fp32 scores on dev, log."""
     recipe = context.recipe
-    assert not isinstance(recipe.model, LinearModel | PredictionsModel)
     model = build_model(recipe.model, labels_of(dataset), dataset.train.texts(), section.seed, fine_tuned=recipe.train is None)
     rows, dev = (encode_split(model.codec, split, work / f"{name}.ids") for name, split in (("train", dataset.train), ("dev", dataset.dev)))
     job = _job(context, section, model, rows, dev)

@@ -17,7 +17,7 @@ from smelt.compress.search import Search, Trial, search, spread
 from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
 from smelt.pipeline.context import Context, Watcher, resolve_paths
-from smelt.pipeline.judge import WORKLOAD, Bench, Judgment, judge
+from smelt.pipeline.judge import LIVE, WORKLOAD, Bench, Judgment, judge
 from smelt.pipeline.reference import Reference, fit_floor, train_reference
 from smelt.pipeline.ship import ship
 from smelt.pipeline.track import listener
@@ -28,7 +28,7 @@ from smelt.report.page import write_report
 from smelt.run.disk import Disk, sha256_file
 from smelt.run.folder import RunFolder, code_version
 from smelt.runtime.bench import Workload
-from smelt.runtime.clock import time_elsewhere
+from smelt.runtime.clock import Clock, time_elsewhere
 from smelt.runtime.isa import cores, cpu_name, isa
 from smelt.train.fit import Step
 from smelt.types import Timing, Verdict
@@ -94,7 +94,9 @@ def run(recipe: str | Path, out: str | Path | None = None, *, overrides: Sequenc
     return run_stages(path, loaded, RunFolder(Path(out) if out else Path("runs") / loaded.name, Disk()), watch=watch)
 
 
-def run_stages(path: Path, recipe: Recipe, folder: RunFolder, *, span: Span | None = None, watch: Watcher | None = None) -> Result:
+def run_stages(
+    path: Path, recipe: Recipe, folder: RunFolder, *, span: Span | None = None, watch: Watcher | None = None, clock: Clock = time_elsewhere
+) -> Result:  # fmt: skip
     """Run some stages of a recipe that was read.
 
     Args:
@@ -103,6 +105,7 @@ def run_stages(path: Path, recipe: Recipe, folder: RunFolder, *, span: Span | No
         folder: to work in.
         span: stages.
         watch: hears how it goes.
+        clock: times models and bundles, each in a process of its own.
     """
     context = Context(
         recipe=resolve_paths(recipe, path.resolve().parent),
@@ -110,6 +113,7 @@ def run_stages(path: Path, recipe: Recipe, folder: RunFolder, *, span: Span | No
         command=shlex.join(["smelt", *sys.argv[1:]]),
         run=folder,
         watch=_tracked(watch or Watcher(), recipe, folder.path),
+        clock=clock,
     )
     span = span or Span()
     with folder.hold():
@@ -217,7 +221,7 @@ def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple
     inputs = {"train": run.digest("train"), "isa": isa(), "code": code_version("models", "runtime", "tasks")}
 
     def clock(folder: Path, _work: Path) -> None:
-        timing = time_elsewhere(run.path / "train" / "model", run.path / WORKLOAD, module="smelt.train.clock")
+        timing = context.clock(run.path / "train" / "model", run.path / WORKLOAD, LIVE)
         (folder / "timing.json").write_text(json.dumps(asdict(timing)), encoding="utf-8")
 
     timing = Timing(**json.loads((run.stage("compress/reference", inputs, clock) / "timing.json").read_text(encoding="utf-8")))
@@ -235,6 +239,7 @@ def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple
         seconds=recipe.budget_minutes * 60 * _STUDENTS_SHARE,
         inputs={"train": run.digest("train"), "data": run.digest("data")},
         run=run,
+        clock=context.clock,
         watch=context.watch.step,
     )
     return timing, search(plan)

@@ -105,23 +105,7 @@ class StaticModel(Section):
     vocabulary: Vocabulary = Vocabulary()
 
 
-class LinearModel(Section):
-    """TF-IDF of word (Chinese: character) n-grams and a linear classifier: the floor every model has to beat."""
-
-    kind: Literal["linear"] = "linear"
-    features: Annotated[int, Field(ge=10)] = 50_000
-    """Most n-grams kept, the most frequent first."""
-
-
-class PredictionsModel(Section):
-    """Answers that exist already: an LLM's, an API's, last month's release. Candidates are distilled from them."""
-
-    kind: Literal["predictions"] = "predictions"
-    path: Annotated[str, Field(min_length=1, examples=["answers"])]
-    """A folder with `train.jsonl`, `dev.jsonl` and `confirm.jsonl`, lines of `{id, prediction, scores?}`. Relative to the recipe."""
-
-
 ModelSection = Annotated[
-    PretrainedTransformer | ScratchTransformer | CnnModel | RnnModel | StaticModel | LinearModel | PredictionsModel,
+    PretrainedTransformer | ScratchTransformer | CnnModel | RnnModel | StaticModel,
     Field(discriminator="kind"),
 ]

@@ -7,7 +7,7 @@ ends the process.
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,16 +19,19 @@ from smelt.runtime.manifest import read_manifest
 from smelt.tasks.classify import load_codec
 from smelt.types import Timing
 
+BUNDLES = "smelt.runtime.clock"
 _SECONDS = 1800
+Clock = Callable[[Path, Path, str], Timing]
+"""Times what stands in a folder on a workload, by the `main` of a module."""
 
 
-def time_elsewhere(folder: Path, workload: Path, *, module: str = "smelt.runtime.clock") -> Timing:
+def time_elsewhere(folder: Path, workload: Path, module: str) -> Timing:
     """Start the process and return what it measured.
 
     Args:
         folder: what to time.
         workload: JSON file of a `Workload`.
-        module: whose `main` does it; `smelt.train.clock` times a torch model folder.
+        module: `BUNDLES` for a bundle, `smelt.train.clock` for a torch model folder.
 
     Raises:
         SmeltError: the process failed; the message ends with its last line.

@@ -29,7 +29,7 @@ def _rich_recipes() -> list[str]:
     kinds = get_args(get_args(model.ModelSection)[0])
     texts = []
     for number, kind in enumerate(kinds):
-        chosen = kind(path="answers") if kind is model.PredictionsModel else kind()
+        chosen = kind()
         recipe = {
             "name": "rich", "budget_minutes": 7.5,
             "data": sources[number % 3], "task": {"kind": "classify"}, "model": chosen,

@@ -7,7 +7,7 @@ import pytest
 
 from smelt.errors import SmeltError
 from smelt.runtime.bench import Workload, combine, time_session
-from smelt.runtime.clock import read_workload, time_elsewhere
+from smelt.runtime.clock import BUNDLES, read_workload, time_elsewhere
 from smelt.types import Timing
 
 TEXTS = ["rate cut", "rate", "bond bond cut rate"] * 4
@@ -102,11 +102,11 @@ def test_a_workload_is_read_back(workload_file):
 
 
 def test_a_bundle_is_timed_in_a_process_of_its_own(sealed_bundle, workload_file):
-    timing = time_elsewhere(sealed_bundle, workload_file)
+    timing = time_elsewhere(sealed_bundle, workload_file, BUNDLES)
     assert timing.examples_per_s > 0
     assert timing.threads == 1
 
 
 def test_a_bundle_that_cannot_be_timed_is_told_with_its_last_words(tmp_path, workload_file):
     with pytest.raises(SmeltError, match=r"timing ended with code 1: .+"):
-        time_elsewhere(tmp_path / "nowhere", workload_file)
+        time_elsewhere(tmp_path / "nowhere", workload_file, BUNDLES)

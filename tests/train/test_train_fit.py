@@ -71,7 +71,7 @@ def test_losses_and_weights_equal_those_of_a_loop_by_hand(training, make_cnn):
 
 def test_it_learns(training):
     losses = [step.loss for step in fit(replace(training, plan=replace(training.plan, epochs=8)))]
-    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
 
 
 def test_steps_say_where_they_are(training):

@@ -1,0 +1,197 @@
+"""A whole search, tiny: a CNN or a static reference on sixty rows, in the two quickest formats."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from smelt.compress.search import Search, search, spread
+from smelt.models.build import Model, build_model
+from smelt.models.session import LiveSession
+from smelt.models.static import StaticNetwork
+from smelt.recipe.compress import Cnn, Compress, Static
+from smelt.recipe.model import CnnModel, StaticModel, Vocabulary
+from smelt.recipe.train import Train
+from smelt.run.disk import Disk
+from smelt.run.folder import RunFolder
+from smelt.runtime.bench import Workload
+from smelt.runtime.bundle import open_bundle
+from smelt.runtime.clock import time_elsewhere
+from smelt.runtime.manifest import read_manifest
+from smelt.train.rows import encode_rows
+from smelt.types import Timing
+
+LABELS = ("bonds", "oil", "rates")
+WORDS = {"bonds": "yield coupon maturity", "oil": "barrel crude drilling", "rates": "hike cut basis"}
+VOCABULARY = Vocabulary(size=120)
+MODELS = {
+    "cnn": CnnModel(dim=8, filters=6, kernels=(2,), vocabulary=VOCABULARY),
+    "static": StaticModel(dim=8, hidden=7, vocabulary=VOCABULARY),
+}
+TIMING = Timing(
+    latency_ms_p50=2.0, latency_ms_p99=3.0, examples_per_s=400.0, spread=0.1, batch=32, threads=2, latency_threads=1, peak_rss_bytes=5_000
+)
+STUDENTS = (Static(hidden=9, epochs=2), Cnn(filters=4, kernels=(2, 3), epochs=2))
+
+
+class Interrupt(BaseException):
+    """Someone pulls the plug."""
+
+
+class Louder(StaticNetwork):
+    """Scores otherwise than the arrays that are exported say."""
+
+    def forward(self, ids_BS, mask_BS):
+        return 3 * super().forward(ids_BS, mask_BS) + 1
+
+
+def tiny_texts(count, seed):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(3, size=count)
+    return [" ".join(generator.choice(WORDS[LABELS[label]].split(), 2 + number % 4)) for number, label in enumerate(labels)], labels
+
+
+@pytest.fixture
+def heard():
+    """Steps of students, as the watcher hears them."""
+    return []
+
+
+@pytest.fixture
+def timed():
+    """Candidates that were timed."""
+    return []
+
+
+@pytest.fixture
+def make_plan(tmp_path, monkeypatch, heard, timed):
+    """A search over a run folder whose earlier stages stand, as the pipeline leaves them."""
+    monkeypatch.setenv("SMELT_STATE", str(tmp_path / "state"))
+
+    def make(kind="cnn", **section):
+        train, dev = tiny_texts(61, seed=1), tiny_texts(23, seed=2)
+        model = build_model(MODELS[kind], LABELS, train[0], seed=0)
+        rows, dev_rows = (
+            encode_rows(lambda part, texts=texts: texts[part], labels, model.codec.encode, tmp_path / f"{len(texts)}.ids")
+            for texts, labels in (train, dev)
+        )
+        run = RunFolder(tmp_path / "run", Disk())
+        run.stage("train", {}, lambda folder, _work: model.network.save(folder))
+        run.write_json("workload.json", asdict(Workload(singles=dev[0][:3], documents=dev[0][:7], rounds=1)))
+        return Search(
+            section=Compress(**({"students": STUDENTS, "formats": ("numpy-fp32", "onnxruntime-fp32")} | section)),
+            train=Train(batch_examples=16, precision="fp32", threads=1),
+            reference=model,
+            rows=rows,
+            dev=dev_rows,
+            dev_texts=dev[0],
+            reference_dev=LiveSession(model.network, threads=1).scores(dev_rows.arrays),
+            least_dev_score=0.0,
+            text_column="text",
+            workload=run.path / "workload.json",
+            seconds=60.0,
+            inputs={},
+            run=run,
+            clock=lambda folder, _workload, _module: timed.append(read_manifest(folder).name) or TIMING,
+            watch=lambda name, step, _facts: heard.append((name, step.step)) if step else None,
+        )
+
+    return make
+
+
+def marks(run):
+    """Every file of the run that is not work in progress, with the time of its last change and its bytes."""
+    files = [path for path in run.path.rglob("*") if path.is_file() and ".work" not in path.parts]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def names(trials):
+    return [trial.candidate.name for trial in trials]
+
+
+def test_reference_and_students_are_tried_in_the_formats_that_hold_them(make_plan):
+    trials = search(make_plan())
+    assert names(trials) == ["reference-onnxruntime-fp32", "static-numpy-fp32", "cnn-onnxruntime-fp32"]
+    for trial in trials:
+        candidate, bundle = trial.candidate, open_bundle(trial.folder / "bundle", threads=1)
+        assert trial.dev_scores.shape == (23, 3)
+        assert (candidate.runtime, candidate.precision) == (bundle.manifest.runtime, bundle.manifest.precision)
+        assert candidate.size_bytes == sum(path.stat().st_size for path in (trial.folder / "bundle").iterdir())
+    assert trials[0].candidate.agreement == 1.0
+
+
+def test_every_candidate_is_timed_once_and_keeps_what_the_clock_said(make_plan, timed):
+    trials = search(make_plan())
+    assert timed == names(trials)
+    candidate = trials[0].candidate
+    assert (candidate.latency_ms_p50, candidate.examples_per_s, candidate.threads, candidate.peak_rss_bytes) == (2.0, 400.0, 2, 5_000)
+
+
+def test_the_clock_of_a_process_of_its_own_times_a_candidate(make_plan):
+    plan = make_plan("static", formats=("numpy-fp32",), students=())
+    (trial,) = search(replace(plan, clock=time_elsewhere))
+    assert 0 < trial.candidate.latency_ms_p50 <= trial.candidate.latency_ms_p99
+    assert min(trial.candidate.examples_per_s, trial.candidate.peak_rss_bytes) > 0
+
+
+def test_a_search_that_is_done_does_nothing_again(make_plan, heard, timed):
+    plan = make_plan()
+    first, before, steps = search(plan), marks(plan.run), len(heard)
+    second = search(plan)
+    assert (marks(plan.run), len(heard), timed) == (before, steps, names(first))
+    assert [trial.candidate for trial in second] == [trial.candidate for trial in first]
+
+
+def test_a_search_that_was_cut_goes_on_where_it_stopped(make_plan, heard):
+    plan = make_plan(formats=("numpy-fp32",))
+
+    def cut(name, step, _facts):
+        if (name, step and step.step) == ("cnn", 6):
+            raise Interrupt
+
+    with pytest.raises(Interrupt):
+        search(replace(plan, watch=cut))
+    before = marks(plan.run)
+    search(plan)
+    assert {path: marks(plan.run)[path] for path in before} == before
+    assert {name for name, _ in heard} == {"cnn"}
+    assert heard[0] == ("cnn", 5)  # the epoch of four steps was kept
+
+
+def test_an_export_that_answers_otherwise_is_kept_with_its_reason(make_plan):
+    plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1])
+    model = Model(Louder(plan.reference.network.sizes), plan.reference.codec)
+    failed, student = search(replace(plan, reference=model))
+    assert (failed.candidate.name, failed.folder, failed.dev_scores) == ("reference-numpy-fp32", None, None)
+    assert "the export differs from the model" in failed.candidate.why
+    assert failed.candidate.latency_ms_p50 is None
+    assert not (plan.run.path / "compress" / "reference-numpy-fp32").exists()
+    assert student.candidate.dev_score is not None
+
+
+def test_a_student_without_a_chance_is_kept_with_its_reason_and_not_exported(make_plan):
+    plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1])
+    _, hopeless = search(replace(plan, least_dev_score=1.01))
+    assert (hopeless.candidate.name, hopeless.folder, hopeless.dev_scores) == ("static", None, None)
+    assert "not exported" in hopeless.candidate.why
+
+
+def test_two_students_of_one_kind_stand_side_by_side(make_plan):
+    students = (Static(hidden=4, epochs=1), Static(hidden=5, epochs=1))
+    trials = search(make_plan("static", formats=("numpy-fp32",), students=students))
+    assert names(trials) == ["reference-numpy-fp32", "static-numpy-fp32", "static-2-numpy-fp32"]
+    assert len({trial.candidate.size_bytes for trial in trials[1:]}) == 2
+
+
+def test_the_temperature_is_fitted_on_dev(make_plan):
+    _, student = search(make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1]))
+    settings = json.loads((student.folder / "bundle" / "codec.json").read_text(encoding="utf-8"))
+    assert settings["temperature"] != 1.0
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted", "want"), [(9, 3, [0, 4, 8]), (3, 9, [0, 1, 2]), (10, 4, [0, 3, 6, 9]), (1, 5, [0]), (7, 1, [0])]
+)
+def test_spread_rows_are_as_worked_by_hand(count, wanted, want):
+    assert spread(count, wanted).tolist() == want
