@@ -9,7 +9,7 @@ TORCH ?= torch
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format setup setup-dev bench-certificate test-slow test-crash banking77 clean
+.PHONY: demo test check format setup setup-dev coverage bench-certificate test-slow banking77 banking77-official clean
 
 demo: setup
 	$(BIN)/smelt run recipes/demo.yaml
@@ -43,9 +43,23 @@ setup-dev: .venv/installed-dev
 
 # Exact and simulated error of the certificate, about ten minutes.
 bench-certificate: setup-dev
-	$(BIN)/python benchmarks/certificate/run.py
+	$(BIN)/python benchmarks/certificate/run.py --out benchmarks/certificate/results.json
 
-# Everything marked slow: crash injection at every write, real kills, 1,000,000 rows.
+# Share of the torch-free rooms that the tests reach.
+coverage: setup-dev
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(foreach room,language errors types recipe run data tasks verify runtime report,--cov=smelt/$(room)) --cov-fail-under=90
+
+# The intents benchmark on a confirm split carved from train: for development.
+banking77: setup
+	$(BIN)/smelt run recipes/banking77.yaml --set data.splits.confirm=0.3 --out runs/banking77-dev
+
+# The same on the official test. Each opening is written down.
+banking77-official: setup
+	@mkdir -p benchmarks/banking77
+	@echo "$$(date -u +%Y-%m-%dT%H:%M:%SZ) $$(git rev-parse --short HEAD)" >> benchmarks/banking77/openings.log
+	$(BIN)/smelt run recipes/banking77.yaml --out runs/banking77
+
+# Everything marked slow: a crash at every write, fsync and rename, 30 real kills, 1,000,000 rows.
 test-slow: setup-dev
 	$(BIN)/python -m pytest -m slow
 
