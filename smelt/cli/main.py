@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from smelt.errors import EnvironmentFault, SmeltError
 from smelt.language import say
 
+_SERVING = ("tokenizers", "safetensors", "onnxruntime", "openvino")
 _STAGES = ("data", "train", "compress", "verify", "export", "report")
 
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (OSError, MemoryError) as error:
-        _complain(say("{reason}", reason=error or "out of memory"))
+        _complain(str(error) or say("out of memory"))
         return EnvironmentFault.exit_code
     except ModuleNotFoundError as error:
         return _missing(error)
@@ -42,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _missing(error: ModuleNotFoundError) -> int:
     if error.name and error.name.split(".")[0] == "smelt":
         raise error
-    _complain(say("package {package} is not installed", package=error.name) + "\n  " + say('Run: pip install "smelt[train]"'))
+    package = str(error.name).split(".")[0]
+    step = say('Run: pip install "smelt[serve]"') if package in _SERVING else say('Run: pip install "smelt[train]"')
+    _complain(say("package {package} is not installed", package=package) + "\n  " + step)
     return EnvironmentFault.exit_code
 
 

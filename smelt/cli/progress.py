@@ -13,6 +13,7 @@ from smelt.pipeline.context import Watcher
 from smelt.train.fit import Step
 
 _EVERY_SECONDS = 0.5
+_EVERY_SECONDS_PLAIN = 30.0
 
 
 class Progress:
@@ -21,7 +22,7 @@ class Progress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(Text(""), console=console, transient=True, auto_refresh=False) if console.is_terminal else None
-        self._drawn = 0.0
+        self._drawn = time.monotonic()
         self._started: dict[str, tuple[float, int]] = {}
         self._tokens: dict[str, int] = {}
 
@@ -62,7 +63,7 @@ class Progress:
         now = time.monotonic()
         started, first = self._started.setdefault(name, (now, step.step))
         self._tokens[name] = self._tokens.get(name, 0) + step.tokens
-        if self._live and now - self._drawn > _EVERY_SECONDS and step.step > first:
+        if now - self._drawn > (_EVERY_SECONDS if self._live else _EVERY_SECONDS_PLAIN) and step.step > first:
             self._drawn = now
             pace = (now - started) / (step.step - first)
             line = say(
@@ -74,4 +75,7 @@ class Progress:
                 rate=self._tokens[name] / (now - started),
                 left=pace * (step.steps - step.step),
             )
-            self._live.update(Text(line), refresh=True)
+            if self._live:
+                self._live.update(Text(line), refresh=True)
+            else:
+                self._console.print(line, soft_wrap=True)

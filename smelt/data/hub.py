@@ -45,7 +45,7 @@ def load_hub(section: HubData) -> Mapping[str, HubSplit]:
             say("data.kind: hub needs the package `datasets`, which is not installed"), step=say('pip install "smelt[hub]"')
         ) from error
     try:
-        return load_dataset(section.path, section.config or None, revision=section.revision, streaming=True, trust_remote_code=False)  # pyright: ignore[reportReturnType]  # a dict of streams, as no split is named
+        return load_dataset(section.path, section.config or None, revision=section.revision, streaming=True)  # pyright: ignore[reportReturnType]  # a dict of streams, as no split is named
     except ValueError as error:
         raise DataFault(_message(section, error)) from error
     except (OSError, RuntimeError) as error:

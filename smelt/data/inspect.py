@@ -115,7 +115,7 @@ def _read(table: Table, text: str, label: str) -> _Seen:
             seen.reason = seen.reason or row.reason
         if len(seen.labels) > MAX_LABELS:
             raise _unclear(
-                table, say("column '{name}' has more than {n:,} different values: no labels", name=label, n=MAX_LABELS), "--label"
+                table, say("column '{name}' has more than {n:,} different values: no labels.", name=label, n=MAX_LABELS), "--label"
             )
     return seen
 

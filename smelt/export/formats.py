@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from smelt.export.graph import write_onnx
 from smelt.export.silence import quiet
 from smelt.models.network import Network
+from smelt.models.rnn import RnnNetwork
 from smelt.models.static import StaticNetwork
 from smelt.recipe.compress import Format
 from smelt.runtime import openvino as openvino_runtime
@@ -43,7 +44,8 @@ def write_graph(network: Network, form: Format, calibration: Sequence[Arrays], f
         case "onnxruntime-int8":
             _quantize_dynamic(write_onnx(network, folder))
         case "openvino-fp32" | "openvino-bf16" | "openvino-int8":
-            _write_openvino(write_onnx(network, folder), calibration if form == "openvino-int8" else None, folder)
+            smooth = not isinstance(network, RnnNetwork)
+            _write_openvino(write_onnx(network, folder), calibration if form == "openvino-int8" else None, folder, smooth=smooth)
         case _:
             assert_never(form)
 
@@ -83,25 +85,35 @@ def _quantize_dynamic(path: Path) -> None:
     raw.unlink()
 
 
-def _write_openvino(onnx_path: Path, calibration: Sequence[Arrays] | None, folder: Path) -> None:
+def _write_openvino(onnx_path: Path, calibration: Sequence[Arrays] | None, folder: Path, *, smooth: bool) -> None:
     """Convert the ONNX graph, quantize it by NNCF where calibration documents are given, and remove the ONNX file."""
     import openvino
 
     with quiet():
         model = openvino.convert_model(onnx_path)
         if calibration is not None:
-            model = _quantize_static(model, calibration)
+            model = _quantize_static(model, calibration, smooth=smooth)
         openvino.save_model(model, folder / openvino_runtime.GRAPH, compress_to_fp16=False)
     onnx_path.unlink()
 
 
-def _quantize_static(model, calibration: Sequence[Arrays]):  # noqa: ANN001, ANN202
-    """Post-training int8 of weights and activations; batches of one document, as NNCF asks of transformers."""
+def _quantize_static(model, calibration: Sequence[Arrays], *, smooth: bool):  # noqa: ANN001, ANN202
+    """Post-training int8 of weights and activations; batches of one document, as NNCF asks of transformers.
+
+    Without smoothing for recurrent networks: with it, one that is right on 0.88 of its documents is right on 0.58 of them.
+    """
     import nncf
+    from nncf.quantization.advanced_parameters import AdvancedSmoothQuantParameters
 
     def feed(arrays: Arrays) -> dict[str, np.ndarray]:
         ids, mask = pad(arrays)
         return {"ids": ids, "mask": mask}
 
-    data = nncf.Dataset(list(calibration), feed)
-    return nncf.quantize(model, data, subset_size=len(calibration), model_type=nncf.ModelType.TRANSFORMER)
+    off = nncf.AdvancedQuantizationParameters(smooth_quant_alphas=AdvancedSmoothQuantParameters(matmul=-1))
+    return nncf.quantize(
+        model,
+        nncf.Dataset(list(calibration), feed),
+        subset_size=len(calibration),
+        model_type=nncf.ModelType.TRANSFORMER,
+        advanced_parameters=None if smooth else off,
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import assert_never
 
 import torch
+from transformers import PreTrainedConfig
 
 from smelt.errors import BundleFault, DataFault
 from smelt.language import say
@@ -109,8 +110,7 @@ def _pretrained(section: PretrainedTransformer, labels: Sequence[str] | None) ->
         labels = _labels_of(config.id2label or {}, folder)
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
-    room = min(section.max_tokens, getattr(config, "max_position_embeddings", section.max_tokens))
-    encoder = TokenEncoder(read_tokenizer(folder / FILE), room)
+    encoder = TokenEncoder(read_tokenizer(folder / FILE), min(section.max_tokens, positions_of(config)))
     if max(encoder.tokenizer.get_vocab().values(), default=0) >= network.embedding.num_embeddings:
         raise BundleFault(say("{folder}: its tokenizer has more tokens than the model", folder=folder))
     if section.freeze == "embeddings":
@@ -123,6 +123,12 @@ def _labels_of(names: dict, folder: Path) -> list[str]:
     if not is_words(labels):
         raise BundleFault(say("{folder}: id2label does not give every class a label of its own", folder=folder))
     return [str(label) for label in labels]
+
+
+def positions_of(config: PreTrainedConfig) -> int:
+    """Return how many tokens a transformer can read. RoBERTa's numbering starts behind its padding token."""
+    positions = getattr(config, "max_position_embeddings", None) or 2**31
+    return positions - (config.pad_token_id + 1) if "roberta" in config.model_type or config.model_type == "camembert" else positions
 
 
 def _from_scratch(section: ScratchTransformer | CnnModel | RnnModel | StaticModel, vocabulary: int, classes: int) -> Network:

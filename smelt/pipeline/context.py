@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smelt.recipe.data import FilesData
 from smelt.recipe.model import PretrainedTransformer
 from smelt.recipe.recipe import Recipe
 from smelt.run.folder import RunFolder
 from smelt.runtime.clock import Clock, time_elsewhere
-from smelt.train.fit import Step
+
+if TYPE_CHECKING:
+    from smelt.train.fit import Step
 
 STAGES = ("data", "train", "compress", "verify", "export", "report")
 
@@ -20,7 +23,7 @@ class Watcher:
 
     stage: Callable[[str, str], None] = lambda _stage, _note: None
     """A stage begins (note empty), or says something."""
-    step: Callable[[str, Step | None, dict[str, float]], None] = lambda _name, _step, _facts: None
+    step: "Callable[[str, Step | None, dict[str, float]], None]" = lambda _name, _step, _facts: None
     """A training took a step, or ended an epoch (step None)."""
 
 

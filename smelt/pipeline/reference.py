@@ -10,7 +10,10 @@ from safetensors.numpy import load_file, save_file
 from smelt.data.dataset import Dataset, Split
 from smelt.models.build import Model, build_model, load_model
 from smelt.models.linear import fit_linear
+from smelt.models.network import Network
+from smelt.models.transformer import TransformerNetwork
 from smelt.pipeline.context import Context
+from smelt.recipe.model import ModelSection
 from smelt.recipe.train import Train
 from smelt.run.folder import code_version
 from smelt.runtime.build import open_session
@@ -27,6 +30,7 @@ from smelt.verify.metrics.calibration import fit_temperature
 # Share of the budget that the reference may train for; the students have the rest.
 REFERENCE_SHARE = 0.45
 _FLOOR_FEATURES = 200_000
+_NARROW = 512
 DEV = "dev.safetensors"
 
 
@@ -84,7 +88,6 @@ def _fit(context: Context, dataset: Dataset, section: Train, folder: Path, work:
 
 
 def _job(context: Context, section: Train, model: Model, rows: Rows, dev: Rows) -> Job:
-    pretrained = context.recipe.model.kind == "transformer"
     return Job(
         name="reference",
         network=model.network,
@@ -93,12 +96,19 @@ def _job(context: Context, section: Train, model: Model, rows: Rows, dev: Rows) 
         classes=len(model.codec.labels),
         section=section,
         loss=cross_entropy(section.label_smoothing),
-        auto_rate=1e-4 if pretrained else 1e-3,
+        auto_rate=_auto_rate(context.recipe.model, model.network),
         seconds=context.recipe.budget_minutes * 60 * REFERENCE_SHARE,
         epochs=section.epochs,
         most_epochs=section.max_epochs,
         watch=lambda step, facts: context.watch.step("reference", step, facts),
     )
+
+
+def _auto_rate(section: ModelSection, network: Network) -> float:
+    """Return the learning rate of `auto`: small encoders bear, and in few steps need, larger ones than wide encoders."""
+    if section.kind != "transformer" or not isinstance(network, TransformerNetwork):
+        return 1e-3
+    return 4e-4 if network.embedding.embedding_dim <= _NARROW else 5e-5
 
 
 def fit_floor(context: Context, dataset: Dataset) -> Path:

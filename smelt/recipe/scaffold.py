@@ -61,7 +61,7 @@ def _head(facts: DataFacts, recipe: str) -> list[str]:
     lines = [
         say("Gives a text one of {labels} labels, learned from {rows} rows.", labels=facts.labels, rows=facts.rows),
         say("Costs at most {minutes} minutes of training and search on this machine.", minutes=BUDGET_MINUTES),
-        say("Score to expect: unknown until `smelt check {recipe}`.", recipe=shown),
+        say("Score to expect: unknown until the first `smelt run {recipe}`.", recipe=shown),
         say("Command: smelt run {recipe}", recipe=shown),
     ]
     return [f"# {line}" for line in lines]

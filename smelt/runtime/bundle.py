@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.data.batch import token_batches
-from smelt.errors import UsageFault
+from smelt.errors import BundleFault, UsageFault
 from smelt.language import say
 from smelt.runtime.build import open_session
 from smelt.runtime.isa import cores, isa
@@ -86,4 +86,18 @@ def open_bundle(folder: str | Path, *, threads: int | None = None) -> Bundle:
                 here=isa(),
             )
         )
-    return Bundle(open_session(folder, manifest, threads or cores()), codec, manifest)
+    session = open_session(folder, manifest, threads or cores())
+    _check_classes(folder, session, codec)
+    return Bundle(session, codec, manifest)
+
+
+def _check_classes(folder: Path, session: Session, codec: ClassifyCodec) -> None:
+    """Let the graph answer one text: it has to give one finite score per label."""
+    try:
+        scores = session.scores(codec.encode(["a"]))
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise BundleFault(say("{folder}: the graph does not run: {reason}", folder=folder, reason=str(error)[:200])) from error
+    if scores.shape != (1, len(codec.labels)) or not np.isfinite(scores).all():
+        raise BundleFault(
+            say("{folder}: the graph gives {shape} scores for {n} labels", folder=folder, shape=scores.shape[-1], n=len(codec.labels))
+        )

@@ -14,10 +14,11 @@ from smelt.tasks.tokens import TokenEncoder, ragged
 VOCABULARY = 10
 
 
-@pytest.fixture(autouse=True)
-def _state_of_its_own(tmp_path_factory, monkeypatch):
-    """One for all tests, so that a graph that has compiled once is not tried again."""
-    monkeypatch.setenv("SMELT_STATE", str(tmp_path_factory.getbasetemp() / "state"))
+@pytest.fixture(scope="module", autouse=True)
+def _state_of_its_own(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SMELT_STATE", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,6 @@ def documents():
     return ragged([generator.integers(1, VOCABULARY, size=length).tolist() for length in lengths])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def codec(make_tokenizer):
     return ClassifyCodec(labels=("a", "b", "c"), encoder=TokenEncoder(make_tokenizer(), 16), temperature=1.5)

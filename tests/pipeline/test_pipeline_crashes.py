@@ -29,7 +29,7 @@ name: tiny
 data: {kind: files, path: rows.csv, splits: {dev: 0.2, confirm: 0.5}}
 task: {kind: classify}
 model: {kind: static, dim: 8, hidden: 8, max_tokens: 16, vocabulary: {size: 200}}
-train: {epochs: 3, precision: fp32, threads: 1, batch_examples: 8, checkpoint_minutes: 0.0001}
+train: {epochs: 3, precision: fp32, threads: 1, batch_examples: 8, checkpoint_minutes: 1.0e-9}
 compress: {students: [], formats: [numpy-fp32]}
 verify: {margin_points: 3.0, bench_rounds: 1}
 """
