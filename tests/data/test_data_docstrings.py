@@ -77,6 +77,7 @@ def test_a_file_that_nests_too_deep_is_skipped(tmp_path):
 
 def test_a_missing_package_names_the_pip_command(monkeypatch):
     monkeypatch.setattr(sys, "path", [])
+    monkeypatch.delitem(sys.modules, "sklearn", raising=False)
     with pytest.raises(EnvironmentFault, match=r"'sklearn' is not installed\n  pip install scikit-learn"):
         rows("sklearn", "networkx")
 
