@@ -11,6 +11,7 @@ from rich.text import Text
 from smelt.language import say
 from smelt.pipeline.context import Watcher
 from smelt.train.fit import Step
+from smelt.train.session import Facts
 
 _EVERY_SECONDS = 0.5
 _EVERY_SECONDS_PLAIN = 30.0
@@ -44,7 +45,7 @@ class Progress:
     def _on_stage(self, stage: str, note: str) -> None:
         self._console.print(f"[bold]{stage}[/bold] {note}" if note else f"[bold]{stage}[/bold]", soft_wrap=True)
 
-    def _on_step(self, name: str, step: Step | None, facts: dict[str, float]) -> None:
+    def _on_step(self, name: str, step: Step | None, facts: Facts) -> None:
         if step is None:
             self._console.print(
                 say(
@@ -59,6 +60,8 @@ class Progress:
                 ),
                 soft_wrap=True,
             )
+            if "report" in facts:
+                self._console.print(facts["report"], markup=False, soft_wrap=True)
             return
         now = time.monotonic()
         started, first = self._started.setdefault(name, (now, step.step))

@@ -10,6 +10,7 @@ from rich.table import Table
 from smelt.cli.progress import Progress
 from smelt.errors import UsageFault
 from smelt.language import say
+from smelt.pipeline.judge import CLASSES
 from smelt.pipeline.run import Result, Span, run_stages
 from smelt.recipe.load import load
 from smelt.run.disk import Disk
@@ -34,6 +35,8 @@ def main(options: argparse.Namespace) -> int:
     if result.verdict is None:
         console.print(say("{stage} is done: {run}", stage=until, run=result.run))
         return 0
+    if recipe.train and recipe.train.report == "classes":
+        console.print("\n" + (result.run / CLASSES).read_text(encoding="utf-8"), markup=False, soft_wrap=True)
     show_outcome(console, result)
     return 0 if result.verdict.certified else NOT_CERTIFIED
 

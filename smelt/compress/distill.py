@@ -46,6 +46,26 @@ def distill_loss(teacher_scores: NDArray[np.float32], section: Distill, referenc
     return loss
 
 
+def imitation_loss(answers: NDArray[np.int64], weight: float) -> Loss:
+    """Return the loss against answers that someone gave, and against the labels.
+
+    Args:
+        answers: class numbers of the training rows, shape (n,); -1 where there is no answer, or one that is no label of the task.
+        weight: of the answers; the labels have the rest, and all of it where there is no answer.
+    """
+    given = torch.from_numpy(answers)
+
+    def loss(network: Network, batch: Batch) -> Tensor:
+        scores_BC = network(batch.ids_BS, batch.mask_BS).float()
+        answers_B = given[batch.rows]
+        known_B = answers_B >= 0
+        hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B, reduction="none")
+        soft_B = torch.nn.functional.cross_entropy(scores_BC, torch.where(known_B, answers_B, batch.labels_B), reduction="none")
+        return (weight * soft_B + (1 - weight) * hard_B).mean()
+
+    return loss
+
+
 def states_distance(own: Sequence[Tensor], theirs: Sequence[Tensor], mask_BS: Tensor) -> Tensor:
     """Return the mean squared distance of normalized states of matched layers, over tokens. PKD, Sun et al. 2019, equation 7.
 

@@ -33,13 +33,13 @@ from smelt.runtime.manifest import Manifest, read_manifest, seal
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import Step
 from smelt.train.rows import Rows
-from smelt.train.session import LOG, Job, train
+from smelt.train.session import LOG, Facts, Job, train
 from smelt.types import Candidate
 from smelt.verify.metrics.calibration import fit_temperature
 
 _LOG = logging.getLogger("smelt")
 _PROBES = 64
-Watch = Callable[[str, Step | None, dict[str, float]], None]
+Watch = Callable[[str, Step | None, Facts], None]
 """Hears of every step and epoch of every student, by its name."""
 
 
@@ -51,11 +51,14 @@ class Search:
     train: Train
     """How students are trained, but for epochs and learning rate."""
     reference: Model
+    """The reference, or the encoder that learned its answers."""
+    name: str
+    """What its own formats are called after: `reference` or `encoder`."""
     rows: Rows
     dev: Rows
     dev_texts: Sequence[str]
-    reference_dev: NDArray[np.float32]
-    """The reference's scores on dev, fp32. Shape (n, C)."""
+    reference_dev: NDArray[np.int64]
+    """The reference's answers on dev, as class numbers; -1 for what is no label of the task. Shape (n,)."""
     least_dev_score: float
     """A student below it is not exported: its certificate is out of reach. Fraction."""
     text_column: str
@@ -86,7 +89,7 @@ def search(plan: Search) -> list[Trial]:
     Returns:
         Every candidate, also those that failed or were not tried, with the reason in `why`.
     """
-    trials = _formats(plan, "reference", plan.reference, [])
+    trials = _formats(plan, plan.name, plan.reference, [])
     students = auto_students(plan.reference.network) if plan.section.students == "auto" else plan.section.students
     left = plan.seconds
     for place, (name, section) in enumerate(zip(names_of(students), students, strict=True)):
@@ -131,7 +134,7 @@ def _student(plan: Search, name: str, section: Student, seconds: float) -> _Stud
             network=network,
             rows=plan.rows,
             dev=plan.dev,
-            classes=len(plan.reference.codec.labels),
+            labels=plan.reference.codec.labels,
             section=plan.train,
             loss=distill_loss(_teacher(plan), plan.section.distill, plan.reference.network),
             auto_rate=learning_rate_of(section),
@@ -175,7 +178,7 @@ def _trial(plan: Search, student: str, model: Model, steps: Sequence[str], form:
     steps = [*steps, *([f"quantize: {precision}"] if precision != "fp32" else [])]
     inputs = plan.inputs | {
         "student": student, "format": form, "calibration_rows": plan.section.calibration_rows, "isa": isa(),
-        "model": plan.run.digest("train" if student == "reference" else f"compress/{student}"),
+        "model": plan.run.digest("train" if student == plan.name else f"compress/{student}"),
         "code": code_version("models", "tasks", "export", "runtime"),
     }  # fmt: skip
     try:
@@ -209,7 +212,7 @@ def _export(plan: Search, name: str, model: Model, form: Format, folder: Path) -
     timing.pop("latency_threads")
     result = timing | {
         "dev_score": float((scores.argmax(1) == plan.dev.labels).mean()),
-        "agreement": float((scores.argmax(1) == plan.reference_dev.argmax(1)).mean()),
+        "agreement": float((scores.argmax(1) == plan.reference_dev).mean()),
         "size_bytes": sum(path.stat().st_size for path in bundle.iterdir()),
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")

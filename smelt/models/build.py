@@ -18,12 +18,10 @@ from smelt.models.rnn import RnnNetwork, RnnSizes
 from smelt.models.static import StaticNetwork, StaticSizes
 from smelt.models.transformer import TransformerSizes, from_folder, from_sizes
 from smelt.models.vocabulary import train_encoder
-from smelt.recipe.model import CnnModel, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel
+from smelt.recipe.model import CnnModel, NetworkSection, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel
 from smelt.tasks.classify import SETTINGS, ClassifyCodec, load_codec
 from smelt.tasks.ngrams import is_words
 from smelt.tasks.tokens import FILE, TokenEncoder, read_tokenizer
-
-NetworkSection = PretrainedTransformer | ScratchTransformer | CnnModel | RnnModel | StaticModel
 
 
 @dataclass(frozen=True, slots=True)

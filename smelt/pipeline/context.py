@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smelt.recipe.data import FilesData
-from smelt.recipe.model import PretrainedTransformer
+from smelt.recipe.model import ModelSection, PredictionsModel, PretrainedTransformer
 from smelt.recipe.recipe import Recipe
 from smelt.run.folder import RunFolder
 from smelt.runtime.clock import Clock, time_elsewhere
 
 if TYPE_CHECKING:
     from smelt.train.fit import Step
+    from smelt.train.session import Facts
 
 STAGES = ("data", "train", "compress", "verify", "export", "report")
 
@@ -23,7 +24,7 @@ class Watcher:
 
     stage: Callable[[str, str], None] = lambda _stage, _note: None
     """A stage begins (note empty), or says something."""
-    step: "Callable[[str, Step | None, dict[str, float]], None]" = lambda _name, _step, _facts: None
+    step: "Callable[[str, Step | None, Facts], None]" = lambda _name, _step, _facts: None
     """A training took a step, or ended an epoch (step None)."""
 
 
@@ -49,6 +50,13 @@ def resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
     data, model = recipe.data, recipe.model
     if isinstance(data, FilesData):
         data = data.model_copy(update={"path": str((folder / data.path).resolve())})
+    return recipe.model_copy(update={"data": data, "model": _resolve_model(model, folder)})
+
+
+def _resolve_model(model: ModelSection, folder: Path) -> ModelSection:
+    if isinstance(model, PredictionsModel):
+        path, encoder = str((folder / model.path).resolve()), _resolve_model(model.encoder, folder)
+        return model.model_copy(update={"path": path, "encoder": encoder})
     if isinstance(model, PretrainedTransformer) and (folder / model.weights).is_dir():
-        model = model.model_copy(update={"weights": str((folder / model.weights).resolve())})
-    return recipe.model_copy(update={"data": data, "model": model})
+        return model.model_copy(update={"weights": str((folder / model.weights).resolve())})
+    return model

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from smelt.data.answers import read_answers
 from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
 from smelt.language import say
+from smelt.recipe.model import PredictionsModel, network_of
 from smelt.recipe.recipe import Recipe
 from smelt.recipe.verify import Verify
 from smelt.run.disk import Disk
@@ -76,6 +78,8 @@ def preview(recipe: Recipe) -> Preview:
         place = Path(folder)
         prepare(recipe.data, place / "data", place / "work", Disk())
         dataset = open_dataset(place / "data")
+        if isinstance(recipe.model, PredictionsModel):
+            read_answers(recipe.model, dataset)
         facts = dataset.facts
         reach = [_reach(len(dataset.confirm), share, recipe.verify) for share in _DISAGREEMENTS]
         typical = _reach(len(dataset.confirm), _TYPICAL, recipe.verify)
@@ -143,7 +147,7 @@ def _estimate(recipe: Recipe, dataset: Dataset) -> Estimate | None:
         from smelt.pipeline.speed import expected_plan
     except ModuleNotFoundError:
         return None
-    plan = expected_plan(recipe.model, recipe.train, recipe.budget_minutes, dataset)
+    plan = expected_plan(network_of(recipe.model), recipe.train, recipe.budget_minutes, dataset)
     return Estimate(
         precision=plan.precision,
         epochs=plan.epochs,

@@ -1,5 +1,6 @@
-"""The `train` stage: fit the reference, or take it as it is, and the floor beside it."""
+"""The `train` stage: fit the reference, take it as it is, or let an encoder learn the answers it gave; and the floor beside it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,14 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from smelt.compress.distill import imitation_loss
+from smelt.data.answers import Answered, read_answers
 from smelt.data.dataset import Dataset, Split
 from smelt.models.build import Model, build_model, load_model
 from smelt.models.linear import fit_linear
 from smelt.models.network import Network
 from smelt.models.transformer import TransformerNetwork
 from smelt.pipeline.context import Context
-from smelt.recipe.model import ModelSection
+from smelt.recipe.model import NetworkSection, PredictionsModel, network_of
 from smelt.recipe.train import Train
+from smelt.run.disk import sha256_file
 from smelt.run.folder import code_version
 from smelt.runtime.build import open_session
 from smelt.runtime.bundle import score_texts
@@ -22,7 +26,7 @@ from smelt.runtime.isa import isa
 from smelt.runtime.manifest import Manifest, seal
 from smelt.tasks.classify import ClassifyCodec, load_codec
 from smelt.train.evaluate import score_rows
-from smelt.train.fit import cross_entropy
+from smelt.train.fit import Loss, cross_entropy
 from smelt.train.rows import Rows, encode_rows, join_rows
 from smelt.train.session import LOG, PLAN, Job, train
 from smelt.verify.metrics.calibration import fit_temperature
@@ -36,47 +40,67 @@ DEV = "dev.safetensors"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A trained reference and what was encoded for it."""
+    """The model to match, and what was encoded for it."""
 
     model: Model
+    """The reference itself, or the encoder that learned its answers."""
     rows: Rows
     dev: Rows
-    dev_scores: NDArray[np.float32]
-    """fp32 scores on dev, shape (n, C)."""
+    dev_answers: NDArray[np.int64]
+    """The reference's class numbers on dev, shape (n,); -1 where its answer is no label of the task."""
+    given: Sequence[str] | None
+    """Its answers on confirm where they come from a file; None where the model answers itself."""
     section: Train
     """The recipe's `train:`, or its defaults where only students are trained."""
+
+    @property
+    def name(self) -> str:
+        """What the model is called among the candidates."""
+        return "reference" if self.given is None else "encoder"
+
+    @property
+    def dev_score(self) -> float:
+        """Accuracy of the reference on dev. Fraction."""
+        return float((self.dev_answers == self.dev.labels).mean())
 
 
 def train_reference(context: Context, dataset: Dataset) -> Reference:
     """Run the stage; return the reference opened from the run folder."""
     recipe, run = context.recipe, context.run
     section = recipe.train or Train()
+    given = read_answers(recipe.model, dataset) if isinstance(recipe.model, PredictionsModel) else None
     inputs = {
         "data": run.digest("data"), "model": recipe.model.model_dump(mode="json"),
         "train": recipe.train.model_dump(mode="json") if recipe.train else None, "budget_minutes": recipe.budget_minutes,
         "code": code_version("models", "train", "tasks"),
     }  # fmt: skip
+    if isinstance(recipe.model, PredictionsModel):
+        inputs |= {"answers": sha256_file(Path(recipe.model.path)), "weight": recipe.compress.distill.weight}
     cache = run.path / ".work" / "rows"
-    folder = run.stage("train", inputs, lambda folder, work: _fit(context, dataset, section, folder, work))
+    folder = run.stage("train", inputs, lambda folder, work: _fit(context, dataset, given, folder, work))
     model = load_model(folder / "model")
     rows, dev = (
         encode_split(model.codec, split, cache / f"{name}.ids") for name, split in (("train", dataset.train), ("dev", dataset.dev))
     )
-    return Reference(model=model, rows=rows, dev=dev, dev_scores=load_file(folder / DEV)["scores"], section=section)
+    if given:
+        dev_answers, confirm = _numbers(given.answers["dev"], model.codec), [str(answer) for answer in given.answers["confirm"]]
+    else:
+        dev_answers, confirm = load_file(folder / DEV)["scores"].argmax(1), None
+    return Reference(model=model, rows=rows, dev=dev, dev_answers=dev_answers, given=confirm, section=section)
 
 
-def _fit(context: Context, dataset: Dataset, section: Train, folder: Path, work: Path) -> None:
+def _fit(context: Context, dataset: Dataset, given: Answered | None, folder: Path, work: Path) -> None:
     """Fill the stage's folder: model, codec with its temperature, fp32 scores on dev, log."""
-    recipe = context.recipe
-    model = build_model(recipe.model, labels_of(dataset), dataset.train.texts(), section.seed, fine_tuned=recipe.train is None)
+    recipe, section, kind = context.recipe, context.recipe.train or Train(), network_of(context.recipe.model)
+    model = build_model(kind, labels_of(dataset), dataset.train.texts(), section.seed, fine_tuned=recipe.train is None)
     rows, dev = (encode_split(model.codec, split, work / f"{name}.ids") for name, split in (("train", dataset.train), ("dev", dataset.dev)))
-    job = _job(context, section, model, rows, dev)
+    job = _job(context, section, model, rows, dev, _loss(context, section, given, model.codec))
     progress = train(job, work, context.run.disk) if recipe.train else None
     # Dev scores, and the temperature with them, are those of a model that has not seen dev.
     scores = score_rows(model.network, dev, section, classes=len(model.codec.labels), precision="fp32")
     codec = model.codec.with_temperature(fit_temperature(scores, dev.labels))
     if progress and section.refit:
-        model = build_model(recipe.model, codec.labels, dataset.train.texts(), section.seed)
+        model = build_model(kind, codec.labels, dataset.train.texts(), section.seed)
         again = replace(job, network=model.network, rows=join_rows(rows, dev), epochs=progress.best_epoch + 1, selects=False)
         train(again, work / "refit", context.run.disk)
     (folder / "model").mkdir()
@@ -87,24 +111,38 @@ def _fit(context: Context, dataset: Dataset, section: Train, folder: Path, work:
         (folder / name).write_bytes((work / name).read_bytes())
 
 
-def _job(context: Context, section: Train, model: Model, rows: Rows, dev: Rows) -> Job:
+def _loss(context: Context, section: Train, given: Answered | None, codec: ClassifyCodec) -> Loss:
+    """Return the loss against the labels, and against given answers too; dev comes after train, as a refit joins them."""
+    if given is None:
+        return cross_entropy(section.label_smoothing)
+    answers = [*given.answers["train"], *given.answers["dev"]]
+    return imitation_loss(_numbers(answers, codec), context.recipe.compress.distill.weight)
+
+
+def _numbers(answers: Sequence[str | None], codec: ClassifyCodec) -> NDArray[np.int64]:
+    number: dict[str | None, int] = {label: place for place, label in enumerate(codec.labels)}
+    return np.fromiter((number.get(answer, -1) for answer in answers), np.int64, len(answers))
+
+
+def _job(context: Context, section: Train, model: Model, rows: Rows, dev: Rows, loss: Loss) -> Job:
+    name = "encoder" if isinstance(context.recipe.model, PredictionsModel) else "reference"
     return Job(
-        name="reference",
+        name=name,
         network=model.network,
         rows=rows,
         dev=dev,
-        classes=len(model.codec.labels),
+        labels=model.codec.labels,
         section=section,
-        loss=cross_entropy(section.label_smoothing),
-        auto_rate=_auto_rate(context.recipe.model, model.network),
+        loss=loss,
+        auto_rate=_auto_rate(network_of(context.recipe.model), model.network),
         seconds=context.recipe.budget_minutes * 60 * REFERENCE_SHARE,
         epochs=section.epochs,
         most_epochs=section.max_epochs,
-        watch=lambda step, facts: context.watch.step("reference", step, facts),
+        watch=lambda step, facts: context.watch.step(name, step, facts),
     )
 
 
-def _auto_rate(section: ModelSection, network: Network) -> float:
+def _auto_rate(section: NetworkSection, network: Network) -> float:
     """Return the learning rate of `auto`: small encoders bear, and in few steps need, larger ones than wide encoders."""
     if section.kind != "transformer" or not isinstance(network, TransformerNetwork):
         return 1e-3

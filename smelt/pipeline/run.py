@@ -17,7 +17,8 @@ from smelt.compress.search import Search, Trial, search, spread
 from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
 from smelt.pipeline.context import Context, Watcher, resolve_paths
-from smelt.pipeline.judge import LIVE, WORKLOAD, Bench, Judgment, judge
+from smelt.pipeline.frontier import Bench
+from smelt.pipeline.judge import LIVE, WORKLOAD, Judgment, judge
 from smelt.pipeline.reference import Reference, fit_floor, train_reference
 from smelt.pipeline.ship import ship
 from smelt.pipeline.track import listener
@@ -31,6 +32,7 @@ from smelt.runtime.bench import Workload
 from smelt.runtime.clock import Clock, time_elsewhere
 from smelt.runtime.isa import cores, cpu_name, isa
 from smelt.train.fit import Step
+from smelt.train.session import Facts
 from smelt.types import Timing, Verdict
 
 Done = TypeVar("Done")
@@ -126,7 +128,7 @@ def _tracked(watch: Watcher, recipe: Recipe, run: Path) -> Watcher:
     """Let the recipe's tracker hear every step too."""
     track = listener(recipe.track, run)
 
-    def hear(name: str, step: Step | None, facts: dict[str, float]) -> None:
+    def hear(name: str, step: Step | None, facts: Facts) -> None:
         track(name, step, facts)
         watch.step(name, step, facts)
 
@@ -215,24 +217,19 @@ def _source_mark(section: DataSection) -> list[object]:
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.is_file()]
 
 
-def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple[Timing, list[Trial]]:
+def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple[Timing | None, list[Trial]]:
     run, recipe = context.run, context.recipe
     _write_workload(context, dataset, reference)
-    inputs = {"train": run.digest("train"), "isa": isa(), "code": code_version("models", "runtime", "tasks")}
-
-    def clock(folder: Path, _work: Path) -> None:
-        timing = context.clock(run.path / "train" / "model", run.path / WORKLOAD, LIVE)
-        (folder / "timing.json").write_text(json.dumps(asdict(timing)), encoding="utf-8")
-
-    timing = Timing(**json.loads((run.stage("compress/reference", inputs, clock) / "timing.json").read_text(encoding="utf-8")))
+    timing = _time_reference(context) if reference.given is None else None
     plan = Search(
         section=recipe.compress,
         train=reference.section,
         reference=reference.model,
+        name=reference.name,
         rows=reference.rows,
         dev=reference.dev,
         dev_texts=dataset.dev.texts(),
-        reference_dev=reference.dev_scores,
+        reference_dev=reference.dev_answers,
         least_dev_score=least_dev_score(reference, recipe.verify.margin_points),
         text_column=context.text_column,
         workload=run.path / WORKLOAD,
@@ -245,9 +242,21 @@ def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple
     return timing, search(plan)
 
 
+def _time_reference(context: Context) -> Timing:
+    """Time the live reference: fp32, dynamic length."""
+    run = context.run
+    inputs = {"train": run.digest("train"), "isa": isa(), "code": code_version("models", "runtime", "tasks")}
+
+    def clock(folder: Path, _work: Path) -> None:
+        timing = context.clock(run.path / "train" / "model", run.path / WORKLOAD, LIVE)
+        (folder / "timing.json").write_text(json.dumps(asdict(timing)), encoding="utf-8")
+
+    return Timing(**json.loads((run.stage("compress/reference", inputs, clock) / "timing.json").read_text(encoding="utf-8")))
+
+
 def least_dev_score(reference: Reference, margin_points: float) -> float:
     """Return the dev score below which no certificate is in reach: margin and three standard errors below the reference."""
-    score = float((reference.dev_scores.argmax(1) == reference.dev.labels).mean())
+    score = reference.dev_score
     return score - margin_points / 100 - 3 * math.sqrt(2 * score * (1 - score) / len(reference.dev))
 
 

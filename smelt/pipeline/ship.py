@@ -38,11 +38,11 @@ def ship(context: Context, reference: Reference, judgment: Judgment) -> Path:
 
 
 def _write_reference(context: Context, reference: Reference, folder: Path) -> None:
-    """Export the reference in fp32, by the most portable runtime that can hold it."""
+    """Export the reference in fp32, by the most portable runtime that can hold it; of given answers, the encoder that learned them."""
     folder.mkdir()
     forms = formats_of(reference.model.network)
     form = "onnxruntime-fp32" if "onnxruntime-fp32" in forms else forms[0]
-    facts = Manifest(name="reference", family="network", runtime="numpy", precision="fp32", text_column=context.text_column, isa=isa())
+    facts = Manifest(name=reference.name, family="network", runtime="numpy", precision="fp32", text_column=context.text_column, isa=isa())
     write_bundle(reference.model.network, reference.model.codec, form, facts, calibration=(), folder=folder)
 
 

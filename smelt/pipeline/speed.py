@@ -4,8 +4,9 @@ import tempfile
 from pathlib import Path
 
 from smelt.data.dataset import Dataset
-from smelt.models.build import NetworkSection, build_model
+from smelt.models.build import build_model
 from smelt.pipeline.reference import REFERENCE_SHARE, encode_split, labels_of
+from smelt.recipe.model import NetworkSection
 from smelt.recipe.train import Train
 from smelt.train.fit import Plan, cross_entropy
 from smelt.train.pace import make_plan, measure_pace

@@ -8,8 +8,9 @@ from smelt.errors import EnvironmentFault
 from smelt.language import say
 from smelt.recipe.track import NoTracking, TensorBoard, TrackSection
 from smelt.train.fit import Step
+from smelt.train.session import Facts
 
-Listener = Callable[[str, Step | None, dict[str, float]], None]
+Listener = Callable[[str, Step | None, Facts], None]
 
 
 def listener(section: TrackSection, run: Path) -> Listener:
@@ -34,7 +35,7 @@ def _tensorboard(folder: Path) -> Listener:
         raise EnvironmentFault(say("tensorboard is not installed"), step=say('Run: pip install "smelt[track]"')) from error
     writers: dict[str, SummaryWriter] = {}
 
-    def listen(name: str, step: Step | None, facts: dict[str, float]) -> None:
+    def listen(name: str, step: Step | None, facts: Facts) -> None:
         if name not in writers:
             writers[name] = SummaryWriter(folder / name)
         writer = writers[name]

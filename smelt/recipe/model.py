@@ -105,7 +105,32 @@ class StaticModel(Section):
     vocabulary: Vocabulary = Vocabulary()
 
 
-ModelSection = Annotated[
+class PredictionsModel(Section):
+    """Answers that exist, of an LLM, an API or an older release, are the reference. An encoder learns them; students start from it."""
+
+    kind: Literal["predictions"] = "predictions"
+    path: Annotated[str, Field(min_length=1, examples=["answers.jsonl"])]
+    """csv, tsv, jsonl or parquet with one answer per row: for all of dev and confirm, and for as much of train as there is."""
+    match: Literal["text", "id"] = "text"
+    """How an answer finds its row: by the row's text, or by its id, `<split>-<number of the row>`, as in a predictions file."""
+    text: Annotated[str, Field(min_length=1)] = "text"
+    """Column of `path` that holds the document, where `match` is `text`."""
+    prediction: Annotated[str, Field(min_length=1)] = "prediction"
+    """Column of `path` that holds the answer."""
+    encoder: Annotated[PretrainedTransformer | ScratchTransformer, Field(discriminator="kind")] = PretrainedTransformer()
+    """The network that learns to answer alike. It is a candidate itself, and what the students are made from."""
+
+
+NetworkSection = Annotated[
     PretrainedTransformer | ScratchTransformer | CnnModel | RnnModel | StaticModel,
     Field(discriminator="kind"),
 ]
+ModelSection = Annotated[
+    PretrainedTransformer | ScratchTransformer | CnnModel | RnnModel | StaticModel | PredictionsModel,
+    Field(discriminator="kind"),
+]
+
+
+def network_of(section: ModelSection) -> NetworkSection:
+    """Return the network that a model section trains: itself, or the encoder that learns given answers."""
+    return section.encoder if isinstance(section, PredictionsModel) else section

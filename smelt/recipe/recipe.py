@@ -8,7 +8,7 @@ from smelt.language import say
 from smelt.recipe.compress import Compress
 from smelt.recipe.data import DataSection
 from smelt.recipe.export import Export
-from smelt.recipe.model import CnnModel, ModelSection, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel
+from smelt.recipe.model import CnnModel, ModelSection, PredictionsModel, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel
 from smelt.recipe.section import Section
 from smelt.recipe.task import TaskSection
 from smelt.recipe.track import NoTracking, TrackSection
@@ -35,8 +35,10 @@ class Recipe(Section):
 
     @field_validator("train")
     @classmethod
-    def _random_weights_are_trained(cls, train: Train | None, info: ValidationInfo) -> Train | None:
+    def _what_has_to_learn_is_trained(cls, train: Train | None, info: ValidationInfo) -> Train | None:
         model = info.data.get("model")
         if train is None and isinstance(model, ScratchTransformer | CnnModel | RnnModel | StaticModel):
             raise ValueError(say("missing. A model of kind '{kind}' starts from random weights: add `train: {{}}`", kind=model.kind))
+        if train is None and isinstance(model, PredictionsModel):
+            raise ValueError(say("missing. The encoder has to learn the predictions: add `train: {{}}`"))
         return train

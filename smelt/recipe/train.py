@@ -61,6 +61,8 @@ class Train(Section):
     """Epochs without a better dev score after which training stops. The best epoch's weights are kept."""
     refit: bool = False
     """After dev has chosen the number of epochs, train once more on train and dev together."""
+    report: Literal["score", "classes"] = "score"
+    """What is told of dev after each epoch: accuracy with its interval, or precision, recall and F1 of every class beside it."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the forward pass. `auto` measures both and takes bf16 where this machine gains by it."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0

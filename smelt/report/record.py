@@ -17,6 +17,8 @@ from smelt.verify.predictions import Predictions, read
 
 Value = TypeVar("Value")
 REFERENCE, FLOOR = "reference", "floor"
+GIVEN = "predictions"
+"""Runtime of a reference that is a file of answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,14 +185,16 @@ def read_record(run: Path) -> Record:
             )
     found = _read(verdict, Verdict)
     data, tests, details = run / "data" / "data.json", run / "verify" / "tests.json", run / "verify" / "details.json"
+    candidates = _read(frontier, dict[str, list[Candidate]]).get("candidates", [])
+    given = any(one.name == REFERENCE and one.runtime == GIVEN for one in candidates)
     return Record(
         run=_read(facts, RunFacts),
         data=_read(data, DataFacts) if data.is_file() else None,
-        candidates=_read(frontier, dict[str, list[Candidate]]).get("candidates", []),
+        candidates=candidates,
         verdict=found,
         tests=_read(tests, list[Verdict]) if tests.is_file() else [found] if found.candidate else [],
         details=_read(details, Details) if details.is_file() else Details(),
-        logs=_read_logs(run),
+        logs=_read_logs(run, "encoder" if given else REFERENCE),
         answers=_read_answers(run / "predictions", found.candidate),
     )
 
@@ -207,8 +211,8 @@ def _read(path: Path, kind: type[Value]) -> Value:
         raise _fault(path, str(error)) from error
 
 
-def _read_logs(run: Path) -> dict[str, Log]:
-    paths = {REFERENCE: run / "train" / "log.jsonl"} | {path.parent.name: path for path in sorted(run.glob("compress/*/log.jsonl"))}
+def _read_logs(run: Path, trained: str) -> dict[str, Log]:
+    paths = {trained: run / "train" / "log.jsonl"} | {path.parent.name: path for path in sorted(run.glob("compress/*/log.jsonl"))}
     return {name: _read_log(path) for name, path in paths.items() if path.is_file()}
 
 

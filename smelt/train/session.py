@@ -3,12 +3,14 @@
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from smelt.models.network import Network
@@ -20,11 +22,14 @@ from smelt.train.fit import Loss, Plan, Step, Training, fit
 from smelt.train.optimize import build_optimizer
 from smelt.train.pace import make_plan, measure_pace
 from smelt.train.rows import Rows
+from smelt.verify.metrics.confusion import classification_report, confusion
 from smelt.verify.wilson import wilson
 
 _LOG = logging.getLogger("smelt")
 PLAN = "plan.json"
 LOG = "log.jsonl"
+Facts = Mapping[str, Any]
+"""What became of an epoch: numbers, and the report of its classes where the recipe asks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,8 @@ class Job:
     network: Network
     rows: Rows
     dev: Rows
-    classes: int
+    labels: Sequence[str]
+    """The task's, in the order of the scores."""
     section: Train
     loss: Loss
     auto_rate: float
@@ -46,7 +52,7 @@ class Job:
     most_epochs: int
     selects: bool = True
     """Judge each epoch on dev and keep the best; False takes all epochs and keeps the last."""
-    watch: Callable[["Step | None", dict[str, float]], None]
+    watch: Callable[["Step | None", Facts], None]
     """Hears of every step, and of every epoch with its facts (step None)."""
 
 
@@ -103,7 +109,7 @@ def _judge_epoch(
     job: Job, training: Training, progress: Progress, step: Step, best: dict[str, Tensor], work: Path
 ) -> dict[str, Tensor]:  # fmt: skip
     """Score dev, keep the weights if they are the best so far, write the epoch down."""
-    scores = score_rows(job.network, job.dev, job.section, classes=job.classes, precision=training.plan.precision)
+    scores = score_rows(job.network, job.dev, job.section, classes=len(job.labels), precision=training.plan.precision)
     score = float((scores.argmax(1) == job.dev.labels).mean())
     if score > progress.best_score:
         progress.best_score, progress.best_epoch = score, step.epoch
@@ -119,9 +125,14 @@ def _judge_epoch(
     }
     progress.history.append(facts)
     progress.loss_sum, progress.loss_count = 0.0, 0
-    _append(work / LOG, {"event": "epoch", "step": step.step, **facts})
-    job.watch(None, facts)
+    told = facts | ({"report": _report(job, scores)} if job.section.report == "classes" else {})
+    _append(work / LOG, {"event": "epoch", "step": step.step, **told})
+    job.watch(None, told)
     return best
+
+
+def _report(job: Job, scores: NDArray[np.float32]) -> str:
+    return classification_report(confusion(job.dev.labels, scores.argmax(1), len(job.labels)), job.labels)
 
 
 def _pass_epoch(progress: Progress, step: Step) -> dict[str, Tensor]:
@@ -158,7 +169,7 @@ def _step_facts(step: Step, progress: Progress) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _append(path: Path, facts: dict[str, object]) -> None:
+def _append(path: Path, facts: Mapping[str, object]) -> None:
     with path.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(facts) + "\n")
 

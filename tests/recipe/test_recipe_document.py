@@ -173,7 +173,8 @@ def test_any_yaml_like_text_gives_a_mapping_or_faults_within_it(text):
     assert all(1 <= fault.line <= text.count("\n") + 1 for fault in faults)
 
 
-# ruamel.yaml's writer leaves NEL and the line separators bare, where they read back as line ends.
+# ruamel.yaml's writer leaves NEL and the line separators bare, where they read back as line ends; and in its flow style, `{?0: 1}`, a
+# key that begins with a question mark, which reads back without it.
 _LETTERS = st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029")
 _SCALARS = (
     st.booleans() | st.integers(-(10**18), 10**18) | st.floats(allow_nan=False, allow_infinity=False) | st.text(_LETTERS, max_size=12)
@@ -189,6 +190,7 @@ _TREES = st.recursive(
 def test_what_another_writer_wrote_reads_back_equal(value):
     writer = YAML(typ="safe", pure=True)
     writer.representer.ignore_aliases = lambda *_: True
+    writer.default_flow_style = False
     stream = io.BytesIO()
     writer.dump({"a": value, "b": 1}, stream)
     assert read_document(stream.getvalue(), "r.yaml").tree == {"a": value, "b": 1}

@@ -61,7 +61,10 @@ def test_a_recipe_written_out_reads_back_equal(tmp_path):
         ("verify: {candidates: 4}\n", (6, 22, "verify.candidates", "got 4, want a whole number of at least 1 and of at most 3")),
         ("train: {temperature: 2}\n", (6, 9, "train.temperature", "unknown key. 'temperature' belongs to compress.distill")),
         ("train: {verify: 2}\n", (6, 9, "train.verify", "unknown key. 'verify' belongs to the top level")),
-        ("model: {kind: cnn, weights: x}\n", (6, 20, "model.weights", "unknown key. 'weights' belongs to model (kind: transformer)")),
+        (
+            "model: {kind: cnn, weights: x}\n",
+            (6, 20, "model.weights", "unknown key. 'weights' belongs to model (kind: transformer), model.encoder (kind: transformer)"),
+        ),
         ("train: {batch_size: 9}\n", (6, 9, "train.batch_size", "unknown key. Did you mean 'batch_examples'?")),
         ("compress: {students: [{kind: nn, cell: gru}]}\n", (6, 30, "compress.students.0.kind", None)),
         ("train: {lr: 1}\n", (6, 9, "train.lr", "unknown key. 'learning_rate' belongs to train.optimizer (kind: adamw, sgd)")),
@@ -188,7 +191,7 @@ def test_all_bad_overrides_are_reported_at_once(tmp_path):
 
 def test_changing_a_kind_keeps_the_other_keys(tmp_path):
     faults = _faults(tmp_path, _SMALL, "data.kind=docstrings")
-    assert faults == [(3, 3, "data.path", "unknown key. 'path' belongs to data (kind: files, hub)")]
+    assert faults == [(3, 3, "data.path", "unknown key. 'path' belongs to data (kind: files, hub), model (kind: predictions)")]
 
 
 def test_a_missing_file_names_the_recipe_beside_it(tmp_path):

@@ -35,7 +35,7 @@ def _alternatives() -> list[str]:
 def test_every_choice_is_shown():
     kinds = re.findall(r"kind: (\S+)", reference())
     schema = json_schema()["$defs"]
-    assert sorted(kinds) == sorted(each["properties"]["kind"]["const"] for each in schema.values() if "kind" in each["properties"])
+    assert set(kinds) == {each["properties"]["kind"]["const"] for each in schema.values() if "kind" in each["properties"]}
 
 
 @pytest.mark.parametrize("block", _alternatives(), ids=lambda block: re.search(r"kind: (\S+)", block)[1])

@@ -29,7 +29,7 @@ def _rich_recipes() -> list[str]:
     kinds = get_args(get_args(model.ModelSection)[0])
     texts = []
     for number, kind in enumerate(kinds):
-        chosen = kind()
+        chosen = kind(path="answers.csv") if kind is model.PredictionsModel else kind()
         recipe = {
             "name": "rich", "budget_minutes": 7.5,
             "data": sources[number % 3], "task": {"kind": "classify"}, "model": chosen,

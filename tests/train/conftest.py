@@ -63,7 +63,7 @@ def job(section):
         network=tiny_cnn(),
         rows=tiny_rows(23),
         dev=tiny_rows(11, seed=1),
-        classes=CLASSES,
+        labels=("up", "down", "flat"),
         section=section,
         loss=cross_entropy(0.0),
         auto_rate=1e-3,

@@ -125,3 +125,15 @@ def test_scores_that_are_always_right_give_a_temperature_in_range():
 def test_no_examples_are_refused(metric):
     with pytest.raises(ValueError, match="no examples"):
         metric(np.zeros((0, 3)), np.zeros(0, dtype=int))
+
+
+def test_the_classification_report_is_sklearns(labels, predictions):
+    names = ["oil", "rates, cut", "央行", "a"]
+    want = sklearn.classification_report(labels, predictions, target_names=names, digits=4)
+    assert confusion.classification_report(confusion.confusion(labels, predictions, C), names).split() == want.split()
+
+
+def test_the_classification_report_leaves_out_a_class_that_never_occurs(labels, predictions):
+    names = ["a", "b", "c", "d", "never"]
+    want = sklearn.classification_report(labels, predictions, target_names=names[:C], digits=4)
+    assert confusion.classification_report(confusion.confusion(labels, predictions, C + 1), names).split() == want.split()

@@ -3,7 +3,7 @@
 from smelt.language import say
 from smelt.report import figures
 from smelt.report.markup import Html, prose, tag
-from smelt.report.record import Record
+from smelt.report.record import GIVEN, Record
 from smelt.types import Candidate, Verdict
 
 
@@ -66,6 +66,11 @@ def _scores(verdict: Verdict, chosen: Candidate | None) -> list[Html]:
 
 def _meaning(record: Record) -> str:
     """Say what ships, in one sentence."""
+    if record.reference and record.reference.runtime == GIVEN:
+        return say(
+            "The reference is a file of answers, so it was not timed. The encoder that learned them stands in export/reference; "
+            "it is a candidate like the others."
+        )
     if record.verdict.certified:
         return say("Ratios are between the reference and the chosen model of this run, timed in turns on one machine.")
     return say(

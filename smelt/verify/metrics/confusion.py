@@ -4,6 +4,7 @@ Shape letters: B examples, C classes. A table has true classes as rows and predi
 `...`, hold many tables at once, as the bootstrap makes them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy import float64, int64, integer
     from numpy.typing import NDArray
+
+_WEIGHTED = "weighted avg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,40 @@ def class_scores(table: "NDArray[int64]") -> list[ClassScores]:
     right, support, predicted = np.diagonal(table), table.sum(axis=1), table.sum(axis=0)
     columns = (_share(right, predicted), _share(right, support), _share(2 * right, support + predicted), support)
     return [ClassScores(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def classification_report(table: "NDArray[int64]", names: Sequence[str]) -> str:
+    """Return the table that scikit-learn's `classification_report` prints with four digits, for the classes that occur.
+
+    Args:
+        table: of true against predicted classes, shape (C, C).
+        names: of the classes.
+    """
+    occurring = np.flatnonzero(table.sum(axis=0) + table.sum(axis=1)).tolist()
+    scores, n = class_scores(table), int(table.sum())
+    width = max([len(_WEIGHTED), *(len(names[place]) for place in occurring)])
+    rows = [(names[place], scores[place]) for place in occurring]
+    head = f"{'':>{width}}  {'precision':>9} {'recall':>9} {'f1-score':>9} {'support':>9}"
+    share = float(accuracy(table))
+    lines = [head, "", *(_report_line(name, row, width) for name, row in rows), ""]
+    lines.append(f"{'accuracy':>{width}}  {'':>9} {'':>9} {share:>9.4f} {n:>9}")
+    chosen = [row for _, row in rows]
+    lines.append(_report_line("macro avg", _average(chosen, [1] * len(chosen), n), width))
+    lines.append(_report_line(_WEIGHTED, _average(chosen, [row.support for row in chosen], n), width))
+    return "\n".join(lines) + "\n"
+
+
+def _report_line(name: str, row: ClassScores, width: int) -> str:
+    return f"{name:>{width}}  {row.precision:>9.4f} {row.recall:>9.4f} {row.f1:>9.4f} {row.support:>9}"
+
+
+def _average(rows: Sequence[ClassScores], weights: Sequence[int], support: int) -> ClassScores:
+    total = max(1, sum(weights))
+    precision, recall, f1 = (
+        sum(weight * value for weight, value in zip(weights, column, strict=True)) / total
+        for column in zip(*((row.precision, row.recall, row.f1) for row in rows), strict=True)
+    )
+    return ClassScores(precision, recall, f1, support)
 
 
 def _share(part: "NDArray", whole: "NDArray") -> "NDArray[float64]":
