@@ -32,6 +32,7 @@ def distill_loss(teacher_scores: NDArray[np.float32], section: Distill, referenc
     def loss(network: Network, batch: Batch) -> Tensor:
         states: Tensor | float = 0.0
         if section.hidden_weight and isinstance(network, TransformerNetwork) and isinstance(reference, TransformerNetwork):
+            reference.to(batch.ids_BS.device)
             scores_BC, own = network.with_states(batch.ids_BS, batch.mask_BS)
             with torch.no_grad():
                 _, theirs = reference.with_states(batch.ids_BS, batch.mask_BS)
@@ -39,7 +40,7 @@ def distill_loss(teacher_scores: NDArray[np.float32], section: Distill, referenc
         else:
             scores_BC = network(batch.ids_BS, batch.mask_BS)
         scores_BC = scores_BC.float()
-        soft = soft_cross_entropy(scores_BC, teacher[batch.rows], section.temperature)
+        soft = soft_cross_entropy(scores_BC, teacher[batch.rows].to(scores_BC.device), section.temperature)
         hard = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B)
         return section.weight * soft + (1 - section.weight) * hard + section.hidden_weight * states
 
@@ -57,7 +58,7 @@ def imitation_loss(answers: NDArray[np.int64], weight: float) -> Loss:
 
     def loss(network: Network, batch: Batch) -> Tensor:
         scores_BC = network(batch.ids_BS, batch.mask_BS).float()
-        answers_B = given[batch.rows]
+        answers_B = given[batch.rows].to(scores_BC.device)
         known_B = answers_B >= 0
         hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B, reduction="none")
         soft_B = torch.nn.functional.cross_entropy(scores_BC, torch.where(known_B, answers_B, batch.labels_B), reduction="none")

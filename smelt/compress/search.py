@@ -24,16 +24,18 @@ from smelt.models.build import Model, load_model
 from smelt.models.session import LiveSession
 from smelt.recipe.compress import Compress, Format, Student
 from smelt.recipe.train import Train
+from smelt.run.disk import read_json
 from smelt.run.folder import RunFolder, code_version
 from smelt.runtime.build import open_session
 from smelt.runtime.bundle import score_texts
 from smelt.runtime.clock import BUNDLES, Clock
 from smelt.runtime.isa import cores, isa
 from smelt.runtime.manifest import Manifest, read_manifest, seal
+from smelt.train.device import find_device
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import Step
 from smelt.train.rows import Rows
-from smelt.train.session import LOG, Facts, Job, train
+from smelt.train.session import LOG, PLAN, Facts, Job, train
 from smelt.types import Candidate
 from smelt.verify.metrics.calibration import fit_temperature
 
@@ -160,10 +162,18 @@ def _teacher(plan: Search) -> NDArray[np.float32]:
 
     def fill(folder: Path, _work: Path) -> None:
         classes = len(plan.reference.codec.labels)
-        scores = score_rows(plan.reference.network, plan.rows, plan.train, classes=classes, precision="bf16")
+        network = plan.reference.network.to(find_device(plan.train.device))
+        scores = score_rows(network, plan.rows, plan.train, classes=classes, precision=_precision_of(plan))
+        network.cpu()
         save_file({"scores": scores}, folder / "train.safetensors")
 
     return load_file(plan.run.stage("compress/teacher", inputs, fill) / "train.safetensors")["scores"]
+
+
+def _precision_of(plan: Search) -> str:
+    """Return the precision that the reference's training measured as the faster one; fp32 where nothing was measured."""
+    measured = read_json(plan.run.path / "train" / PLAN)
+    return str(measured["precision"]) if isinstance(measured, dict) else "fp32"
 
 
 def _formats(plan: Search, student: str, model: Model, steps: Sequence[str]) -> list[Trial]:

@@ -20,7 +20,7 @@ def write_onnx(network: Network, folder: Path) -> Path:
     The TorchScript exporter with plain attention is used because ONNX Runtime recognizes and fuses its graphs; it is also 8 times
     quicker than the newer one.
     """
-    network = network.eval()
+    network = network.cpu().eval()
     example = torch.arange(14).reshape(2, 7) % 5 + 1
     axes = {0: "batch", 1: "length"}
     path = folder / GRAPH

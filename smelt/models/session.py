@@ -18,8 +18,8 @@ class LiveSession:
     runtime = "torch"
 
     def __init__(self, network: Network, *, threads: int, precision: str = "fp32") -> None:
-        """Take a module; it is switched to evaluation."""
-        self.network = network.eval()
+        """Take a module; it moves to the CPU and is switched to evaluation."""
+        self.network = network.cpu().eval()
         self.threads = threads
         self.precision = precision
 

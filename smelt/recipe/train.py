@@ -63,6 +63,8 @@ class Train(Section):
     """After dev has chosen the number of epochs, train once more on train and dev together."""
     report: Literal["score", "classes"] = "score"
     """What is told of dev after each epoch: accuracy with its interval, or precision, recall and F1 of every class beside it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What trains. `auto` takes a GPU where torch finds one. Candidates are timed and certified on the CPU, where bundles run."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of the forward pass. `auto` measures both and takes bf16 where this machine gains by it."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0

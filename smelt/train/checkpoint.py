@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from smelt.run.disk import Disk, commit_folder, discard, read_manifest
+from smelt.train.device import device_of
 
 _TENSORS = "state.safetensors"
 _PROGRESS = "progress.json"
@@ -42,6 +43,8 @@ def save_checkpoint(
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items() if isinstance(value, Tensor)}
     tensors["random"] = torch.get_rng_state()
+    if device_of(network).type == "cuda":
+        tensors["random_cuda"] = torch.cuda.get_rng_state()
     save_file({name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}, work / _TENSORS)
     (work / _PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf-8")
     target = folder / f"step-{progress.step:09d}"
@@ -64,6 +67,8 @@ def load_checkpoint(folder: Path, network: nn.Module, optimizer: torch.optim.Opt
     network.load_state_dict(_under(tensors, "model."))
     _restore_optimizer(optimizer, _under(tensors, "optimizer."))
     torch.set_rng_state(tensors["random"])
+    if "random_cuda" in tensors and device_of(network).type == "cuda":
+        torch.cuda.set_rng_state(tensors["random_cuda"])
     progress = Progress(**json.loads((whole / _PROGRESS).read_text(encoding="utf-8")))
     return progress, _under(tensors, "best.")
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smelt.models.network import Network
 from smelt.recipe.train import Train
+from smelt.train.device import device_of
 from smelt.train.loader import Batch, epoch_batches, load
 from smelt.train.optimize import rate_share
 from smelt.train.rows import Rows
@@ -97,8 +98,9 @@ def _batches(training: Training, epoch: int) -> list[NDArray[np.int64]]:
 def _update(training: Training, batch: Batch) -> float:
     """Take one optimizer step; return the loss before it."""
     training.network.train()
-    with torch.autocast("cpu", torch.bfloat16, enabled=training.plan.precision == "bf16"):
-        value = training.loss(training.network, batch)
+    device = device_of(training.network)
+    with torch.autocast(device.type, torch.bfloat16, enabled=training.plan.precision == "bf16"):
+        value = training.loss(training.network, batch.to(device))
     value.backward()
     torch.nn.utils.clip_grad_norm_(training.network.parameters(), training.section.clip_norm)
     training.optimizer.step()

@@ -3,7 +3,7 @@
 Shape letters: B batch, S sequence.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +32,10 @@ class Batch:
     def tokens(self) -> int:
         """Tokens without padding."""
         return int(self.mask_BS.sum())
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        return replace(self, ids_BS=self.ids_BS.to(device), mask_BS=self.mask_BS.to(device), labels_B=self.labels_B.to(device))
 
 
 class BatchShape(Protocol):

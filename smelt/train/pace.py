@@ -10,6 +10,7 @@ import torch
 
 from smelt.models.network import Network
 from smelt.recipe.train import Train
+from smelt.train.device import find_device
 from smelt.train.fit import Loss, Plan, Training, fit
 from smelt.train.loader import epoch_batches
 from smelt.train.optimize import build_optimizer
@@ -40,7 +41,7 @@ def measure_pace(network: Network, rows: Rows, section: Train, loss: Loss) -> Pa
 def _seconds_per_step(network: Network, rows: Rows, section: Train, loss: Loss, precision: Literal["fp32", "bf16"]) -> float:
     """Median over a few steps, the first one not counted."""
     state = torch.get_rng_state()
-    trial = copy.deepcopy(network)
+    trial = copy.deepcopy(network).to(find_device(section.device))
     optimizer = build_optimizer(trial, section.optimizer, 1e-5)
     plan = Plan(epochs=1, steps_per_epoch=_TRIAL_STEPS + 1, precision=precision, seconds=0.0)
     training = Training(network=trial, optimizer=optimizer, rows=rows, section=section, plan=plan, loss=loss)

@@ -17,6 +17,7 @@ from smelt.models.network import Network
 from smelt.recipe.train import Train
 from smelt.run.disk import Disk, write_json
 from smelt.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from smelt.train.device import find_device
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import Loss, Plan, Step, Training, fit
 from smelt.train.optimize import build_optimizer
@@ -57,7 +58,7 @@ class Job:
 
 
 def train(job: Job, work: Path, disk: Disk) -> Progress:
-    """Train `job.network` in place and leave it with the weights of its best epoch on dev.
+    """Train `job.network` in place and leave it, on the CPU, with the weights of its best epoch on dev.
 
     Args:
         job: the training.
@@ -72,6 +73,7 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
         torch.set_num_threads(job.section.threads)
     plan = _plan(job, work, disk)
     torch.manual_seed(job.section.seed)
+    job.network.to(find_device(job.section.device))
     optimizer = build_optimizer(job.network, job.section.optimizer, job.auto_rate)
     training = Training(network=job.network, optimizer=optimizer, rows=job.rows, section=job.section, plan=plan, loss=job.loss)
     progress, best = load_checkpoint(work / "checkpoints", job.network, optimizer) or (Progress(), {})
@@ -82,6 +84,7 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
         best = _run(job, training, progress, best, work, disk)
     if best:
         job.network.load_state_dict(best)
+    job.network.cpu()
     return progress
 
 
