@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from smelt.compress.transfer import TransferSet
 from smelt.models.network import Network
 from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Distill
@@ -17,15 +18,15 @@ from smelt.train.fit import Loss
 from smelt.train.loader import Batch
 
 
-def distill_loss(teacher_scores: NDArray[np.float32], section: Distill, reference: Network) -> Loss:
+def distill_loss(transfer: TransferSet, section: Distill, reference: Network) -> Loss:
     """Return the loss against the reference's scores and the labels, and for a shallower transformer against its states too.
 
     Args:
-        teacher_scores: the reference's scores on the training rows, shape (n, C), in the order of the rows.
+        transfer: rows with the reference's scores. A row without a true label counts in the soft part alone.
         section: temperature and weights. The soft part is scaled by the temperature squared, as in section 2 of the paper.
         reference: asked for its states where `hidden_weight` is above 0 and the student has states of the same width.
     """
-    teacher = torch.from_numpy(teacher_scores)
+    teacher = torch.from_numpy(transfer.scores)
     if isinstance(reference, TransformerNetwork):
         reference.eval()
 
@@ -41,7 +42,9 @@ def distill_loss(teacher_scores: NDArray[np.float32], section: Distill, referenc
             scores_BC = network(batch.ids_BS, batch.mask_BS)
         scores_BC = scores_BC.float()
         soft = soft_cross_entropy(scores_BC, teacher[batch.rows].to(scores_BC.device), section.temperature)
-        hard = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B)
+        labeled_B = torch.from_numpy(batch.rows < transfer.labeled).to(scores_BC.device)
+        hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B, reduction="none")
+        hard = (hard_B * labeled_B).sum() / labeled_B.sum().clamp(min=1)
         return section.weight * soft + (1 - section.weight) * hard + section.hidden_weight * states
 
     return loss

@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from smelt.compress.distill import distill_loss
-from smelt.compress.students import auto_students, build_student, epochs_of, learning_rate_of, names_of, steps_of
+from smelt.compress.students import auto_students, build_student, embedding_of, epochs_of, learning_rate_of, names_of, steps_of
+from smelt.compress.transfer import TransferSet, transfer_rows
+from smelt.compress.vocabulary import grow, renumber, shrink, used_tokens
 from smelt.errors import SmeltError
 from smelt.export.bundle import Probe, check_parity, split_format, write_bundle
 from smelt.export.formats import formats_of
 from smelt.language import say
 from smelt.models.build import Model, load_model
 from smelt.models.session import LiveSession
-from smelt.recipe.compress import Compress, Format, Student
+from smelt.recipe.compress import Compress, Depth, Format, Student
 from smelt.recipe.train import Train
 from smelt.run.disk import read_json
 from smelt.run.folder import RunFolder, code_version
@@ -36,7 +38,7 @@ from smelt.train.evaluate import score_rows
 from smelt.train.fit import Step
 from smelt.train.rows import Rows
 from smelt.train.session import LOG, PLAN, Facts, Job, train
-from smelt.types import Candidate
+from smelt.types import Arrays, Candidate
 from smelt.verify.metrics.calibration import fit_temperature
 
 _LOG = logging.getLogger("smelt")
@@ -93,7 +95,10 @@ def search(plan: Search) -> list[Trial]:
     """
     trials = _formats(plan, plan.name, plan.reference, [])
     students = auto_students(plan.reference.network) if plan.section.students == "auto" else plan.section.students
-    left = plan.seconds
+    started = time.monotonic()
+    if students:
+        _transfer(plan)
+    left = plan.seconds - (time.monotonic() - started)
     for place, (name, section) in enumerate(zip(names_of(students), students, strict=True)):
         started = time.monotonic()
         share = left / (len(students) - place) * (2 if len(students) - place > 1 else 1)
@@ -126,19 +131,24 @@ def _student(plan: Search, name: str, section: Student, seconds: float) -> _Stud
     """Train one student, or find it trained."""
     inputs = plan.inputs | {
         "student": section.model_dump(mode="json"), "distill": plan.section.distill.model_dump(mode="json"),
+        "transfer": plan.section.transfer.model_dump(mode="json"),
         "train": plan.train.model_dump(mode="json"), "code": code_version("models", "train", "tasks", "compress"),
     }  # fmt: skip
 
     def fill(folder: Path, work: Path) -> None:
-        network = build_student(section, plan.reference.network, len(plan.reference.codec.labels), plan.train.seed)
+        transfer = _transfer(plan)
+        whole = build_student(section, plan.reference.network, len(plan.reference.codec.labels), plan.train.seed)
+        used = None if isinstance(section, Depth) else used_tokens(transfer.rows, plan.dev)
+        rows, dev = (one if used is None else renumber(one, used) for one in (transfer.rows, plan.dev))
+        network = whole if used is None else shrink(whole, used)
         job = Job(
             name=name,
             network=network,
-            rows=plan.rows,
-            dev=plan.dev,
+            rows=rows,
+            dev=dev,
             labels=plan.reference.codec.labels,
             section=plan.train,
-            loss=distill_loss(_teacher(plan), plan.section.distill, plan.reference.network),
+            loss=distill_loss(transfer, plan.section.distill, plan.reference.network),
             auto_rate=learning_rate_of(section),
             seconds=seconds,
             epochs=section.epochs,
@@ -146,7 +156,7 @@ def _student(plan: Search, name: str, section: Student, seconds: float) -> _Stud
             watch=lambda step, facts: plan.watch(name, step, facts),
         )
         progress = train(job, work, plan.run.disk)
-        network.save(folder)
+        (network if used is None else grow(network, whole, used)).save(folder)
         plan.reference.codec.save(folder)
         (folder / LOG).write_bytes((work / LOG).read_bytes())
         facts = {"dev_score": progress.best_score, "seconds": progress.seconds}
@@ -156,18 +166,25 @@ def _student(plan: Search, name: str, section: Student, seconds: float) -> _Stud
     return _Student(load_model(folder), **json.loads((folder / "training.json").read_text(encoding="utf-8")))
 
 
-def _teacher(plan: Search) -> NDArray[np.float32]:
-    """Return the reference's scores on the training rows; computed once."""
-    inputs = plan.inputs | {"code": code_version("models", "tasks")}
+def _transfer(plan: Search) -> TransferSet:
+    """Return the transfer set with the reference's scores; made once."""
+    inputs = plan.inputs | {
+        "transfer": plan.section.transfer.model_dump(mode="json"), "seed": plan.train.seed,
+        "code": code_version("models", "tasks", "compress/transfer.py"),
+    }  # fmt: skip
 
     def fill(folder: Path, _work: Path) -> None:
-        classes = len(plan.reference.codec.labels)
         network = plan.reference.network.to(find_device(plan.train.device))
-        scores = score_rows(network, plan.rows, plan.train, classes=classes, precision=_precision_of(plan))
+        rows = transfer_rows(plan.rows, plan.section.transfer, embedding_of(network).weight, plan.train.seed)
+        classes = len(plan.reference.codec.labels)
+        scores = score_rows(network, rows, plan.train, classes=classes, precision=_precision_of(plan))
         network.cpu()
-        save_file({"scores": scores}, folder / "train.safetensors")
+        arrays = {"ids": np.asarray(rows.arrays.ids), "offsets": rows.arrays.offsets, "labels": rows.labels}
+        save_file(arrays | {"scores": scores}, folder / "transfer.safetensors")
 
-    return load_file(plan.run.stage("compress/teacher", inputs, fill) / "train.safetensors")["scores"]
+    found = load_file(plan.run.stage("compress/transfer", inputs, fill) / "transfer.safetensors")
+    rows = Rows(Arrays(ids=found["ids"], offsets=found["offsets"]), found["labels"])
+    return TransferSet(rows, found["scores"], labeled=len(plan.rows))
 
 
 def _precision_of(plan: Search) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from smelt.recipe.section import Count, Section
+from smelt.recipe.section import Count, Section, Share
 
 
 class Distill(Section):
@@ -18,6 +18,18 @@ class Distill(Section):
     """Weight of the squared distance between normalized states of matched layers. 0 leaves it out."""
 
 
+class Transfer(Section):
+    """What students learn on: train, and noisy copies of it, all answered by the reference. Tang et al. 2019."""
+
+    copies: Annotated[int, Field(ge=0, le=50)] | Literal["auto"] = "auto"
+    """Noisy copies of train, in turns with words replaced, words dropped, and halves of two texts joined. `auto` makes up to 6,
+    and fewer the more tokens train has."""
+    replace_words: Share = 0.25
+    """Share of tokens that one of the ten nearest in the reference's embeddings takes the place of."""
+    drop_words: Share = 0.25
+    """Share of tokens left out."""
+
+
 class Depth(Section):
     """A copy of the reference with fewer layers, spread evenly from first to last."""
 
@@ -25,7 +37,7 @@ class Depth(Section):
     layers: Annotated[Count, Field(examples=[3])]
     """Layers that stay."""
     epochs: Count | Literal["auto"] = "auto"
-    """Passes over train. `auto` fits them into the time budget, at most 8."""
+    """Passes over the transfer set. `auto` fits them into the time budget, at most 8."""
 
 
 class Static(Section):
@@ -35,7 +47,7 @@ class Static(Section):
     hidden: Count = 512
     """Width of the hidden layer."""
     epochs: Count | Literal["auto"] = "auto"
-    """Passes over train. `auto` fits them into the time budget, at most 12."""
+    """Passes over the transfer set. `auto` fits them into the time budget, at most 12."""
 
 
 class Cnn(Section):
@@ -47,7 +59,7 @@ class Cnn(Section):
     kernels: Annotated[tuple[Count, ...], Field(min_length=1, strict=False)] = (2, 3, 4)
     """Kernel widths in tokens."""
     epochs: Count | Literal["auto"] = "auto"
-    """Passes over train. `auto` fits them into the time budget, at most 12."""
+    """Passes over the transfer set. `auto` fits them into the time budget, at most 12."""
 
 
 class Rnn(Section):
@@ -58,7 +70,7 @@ class Rnn(Section):
     hidden: Count = 128
     """Width of the state, per direction."""
     epochs: Count | Literal["auto"] = "auto"
-    """Passes over train. `auto` fits them into the time budget, at most 12."""
+    """Passes over the transfer set. `auto` fits them into the time budget, at most 12."""
 
 
 Student = Annotated[Depth | Static | Cnn | Rnn, Field(discriminator="kind")]
@@ -75,6 +87,7 @@ class Compress(Section):
     )  # fmt: skip
     """Runtimes and precisions to export to. `numpy` runs static and linear models only."""
     distill: Distill = Distill()
+    transfer: Transfer = Transfer()
     calibration_rows: Count = 300
     """Training documents that set the ranges of static int8."""
     minimize: Literal["balanced", "latency", "throughput", "size"] = "balanced"

@@ -3,7 +3,8 @@ import pytest
 import torch
 from scipy.special import rel_entr, softmax
 
-from smelt.compress.distill import distill_loss, soft_cross_entropy, states_distance
+from smelt.compress.distill import distill_loss, imitation_loss, soft_cross_entropy, states_distance
+from smelt.compress.transfer import TransferSet
 from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.recipe.compress import Distill
 from smelt.train.loader import Batch
@@ -36,6 +37,11 @@ def batch():
     return Batch(ids, (ids > 0).long(), torch.tensor([2, 0, 1]), np.array([6, 1, 3]))
 
 
+def taught(scores, labeled=None):
+    """A transfer set; the loss looks at its scores only, and at how many rows have a label."""
+    return TransferSet(None, scores, len(scores) if labeled is None else labeled)
+
+
 def scores_of(network, batch):
     with torch.no_grad():
         return network(batch.ids_BS, batch.mask_BS).numpy()
@@ -57,28 +63,48 @@ def test_a_constant_added_to_the_scores_changes_no_soft_loss():
 
 
 def test_the_loss_mixes_the_answers_of_its_rows_with_the_labels(cnn, batch):
-    loss = distill_loss(TEACHER, Distill(temperature=3.0, weight=0.7), cnn)(cnn, batch)
+    loss = distill_loss(taught(TEACHER), Distill(temperature=3.0, weight=0.7), cnn)(cnn, batch)
     scores = scores_of(cnn, batch)
     want = 0.7 * kl_by_scipy(scores, TEACHER[[6, 1, 3]], 3.0) + 0.3 * cross_entropy_by_numpy(scores, [2, 0, 1])
     assert loss.item() == pytest.approx(want, rel=1e-5)
 
 
+def test_a_row_without_a_label_counts_in_the_soft_part_alone(cnn, batch):
+    loss = distill_loss(taught(TEACHER, labeled=4), Distill(temperature=3.0, weight=0.7), cnn)(cnn, batch)
+    scores = scores_of(cnn, batch)
+    want = 0.7 * kl_by_scipy(scores, TEACHER[[6, 1, 3]], 3.0) + 0.3 * cross_entropy_by_numpy(scores[1:], [0, 1])
+    assert loss.item() == pytest.approx(want, rel=1e-5)
+
+
+def test_a_batch_without_any_label_has_the_soft_part_alone(cnn, batch):
+    loss = distill_loss(taught(TEACHER, labeled=0), Distill(temperature=3.0, weight=0.7), cnn)(cnn, batch)
+    assert loss.item() == pytest.approx(0.7 * kl_by_scipy(scores_of(cnn, batch), TEACHER[[6, 1, 3]], 3.0), rel=1e-5)
+
+
+def test_given_answers_and_labels_are_mixed_and_a_missing_answer_leaves_the_label(cnn, batch):
+    answers = np.array([9, 4, 9, 1, 9, 9, -1])  # of rows 6, 1 and 3: none, class 4, class 1
+    scores = scores_of(cnn, batch)
+    each = [cross_entropy_by_numpy(scores[[row]], [label]) for row, label in ((0, 2), (1, 0), (2, 1))]
+    given = [each[0], cross_entropy_by_numpy(scores[[1]], [4]), cross_entropy_by_numpy(scores[[2]], [1])]
+    assert imitation_loss(answers, 0.7)(cnn, batch).item() == pytest.approx(0.7 * np.mean(given) + 0.3 * np.mean(each), rel=1e-5)
+
+
 def test_states_count_for_nothing_where_there_are_none(cnn, batch):
-    without, with_states = (distill_loss(TEACHER, Distill(hidden_weight=weight), cnn)(cnn, batch).item() for weight in (0.0, 9.0))
+    without, with_states = (distill_loss(taught(TEACHER), Distill(hidden_weight=weight), cnn)(cnn, batch).item() for weight in (0.0, 9.0))
     assert with_states == without
 
 
 def test_states_of_a_shallower_transformer_count_with_their_weight(transformer, batch):
     student = transformer.with_layers([0, 3]).eval()
     teacher = TEACHER[:, :3].copy()
-    losses = [distill_loss(teacher, Distill(hidden_weight=weight), transformer)(student, batch).item() for weight in (0.0, 2.5)]
+    losses = [distill_loss(taught(teacher), Distill(hidden_weight=weight), transformer)(student, batch).item() for weight in (0.0, 2.5)]
     states = [network.with_states(batch.ids_BS, batch.mask_BS)[1] for network in (student, transformer)]
     assert losses[1] - losses[0] == pytest.approx(2.5 * states_distance(*states, batch.mask_BS).item(), rel=1e-4)
 
 
 def test_the_reference_gets_no_gradient(transformer, batch):
     student = transformer.with_layers([0, 3])
-    distill_loss(TEACHER[:, :3].copy(), Distill(hidden_weight=1.0), transformer)(student, batch).backward()
+    distill_loss(taught(TEACHER[:, :3].copy()), Distill(hidden_weight=1.0), transformer)(student, batch).backward()
     assert all(parameter.grad is None for parameter in transformer.parameters())
     assert student.hugging_face.classifier.weight.grad.abs().sum() > 0
 

@@ -43,7 +43,7 @@ def test_no_more_than_the_allowed_tests_are_planned():
 
 
 def test_a_test_that_adds_nothing_is_not_spent():
-    assert plan([SAFE, result("hopeless", 0.01, 40, 14)]) == ["safe"]
+    assert plan([SAFE, result("hopeless", 0.01, 90, 14)]) == ["safe"]
 
 
 def test_when_all_are_hopeless_the_safest_is_tested():

@@ -1,0 +1,123 @@
+"""The transfer set: the texts on which students learn to answer as the reference does. Train, and noisy copies of it.
+
+A copy needs no label: the reference answers it. Hinton, Vinyals and Dean 2015, section 1, call it so; noise of this kind is that of
+Jiao et al. 2020 (TinyBERT, section 3.2) and Tang et al. 2019, arXiv 1903.12136, section 3.3.
+
+Shape letters: V tokens of the vocabulary, U tokens that occur, D width, K nearest tokens.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from smelt.recipe.compress import Transfer
+from smelt.tasks.padding import take
+from smelt.tasks.tokens import ragged
+from smelt.train.rows import Rows, join_rows
+from smelt.types import Arrays
+
+_TOKENS = 600_000
+"""Tokens of a transfer set that `auto` does not exceed by noisy copies."""
+_MOST_COPIES = 6
+_NEAREST = 10
+_ROWS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSet:
+    """What students learn from."""
+
+    rows: Rows
+    """Train first, then its copies."""
+    scores: NDArray[np.float32]
+    """The reference's scores. Shape (n, C)."""
+    labeled: int
+    """The first so many rows have true labels."""
+
+
+def transfer_rows(rows: Rows, section: Transfer, embedding_VD: Tensor, seed: int) -> Rows:
+    """Return train with its noisy copies. The same seed gives the same noise.
+
+    Args:
+        rows: train.
+        section: how many copies, how noisy.
+        embedding_VD: the reference's, whose nearest tokens stand in for each other.
+        seed: of the noise.
+    """
+    copies = copies_of(rows, section.copies)
+    if not copies:
+        return rows
+    generator = np.random.default_rng((seed, 1))
+    used_U = np.unique(rows.arrays.ids).astype(np.int64)
+    near_UK = nearest_tokens(embedding_VD, used_U)
+    noisy = [_noisy(rows, section, used_U, near_UK, generator, kind=("replace", "drop", "join")[number % 3]) for number in range(copies)]
+    whole = rows
+    for copy in noisy:
+        whole = join_rows(whole, copy)
+    return whole
+
+
+def copies_of(rows: Rows, wanted: int | Literal["auto"]) -> int:
+    """Return how many noisy copies are made: for `auto` fewer, the more tokens train has."""
+    if wanted != "auto":
+        return wanted
+    return max(0, min(_MOST_COPIES, _TOKENS // max(1, int(rows.arrays.offsets[-1])) - 1))
+
+
+def nearest_tokens(embedding_VD: Tensor, used_U: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each used token the numbers of the tokens nearest by cosine, itself left out. Shape (U, K)."""
+    normal_VD = torch.nn.functional.normalize(embedding_VD.detach().float().cpu(), dim=1)
+    most = min(_NEAREST, len(normal_VD) - 1)
+    found = []
+    for start in range(0, len(used_U), _ROWS_AT_ONCE):
+        part = torch.from_numpy(used_U[start : start + _ROWS_AT_ONCE])
+        cosine = normal_VD[part] @ normal_VD.T
+        cosine[torch.arange(len(part)), part] = -torch.inf
+        found.append(cosine.topk(most, dim=1).indices.numpy())
+    return np.concatenate(found)
+
+
+def _noisy(
+    rows: Rows, section: Transfer, used_U: NDArray[np.int64], near_UK: NDArray[np.int64], generator: np.random.Generator,
+    *, kind: Literal["replace", "drop", "join"],
+) -> Rows:  # fmt: skip
+    """Make one copy. A document's first and last token, which frame it, stay."""
+    match kind:
+        case "replace":
+            ids = np.array(rows.arrays.ids)
+            hit = np.flatnonzero(_inner(rows.arrays) & (generator.random(len(ids)) < section.replace_words))
+            ids[hit] = near_UK[np.searchsorted(used_U, ids[hit]), generator.integers(near_UK.shape[1], size=len(hit))]
+            return Rows(Arrays(ids=ids, offsets=rows.arrays.offsets), rows.labels)
+        case "drop":
+            kept = ~(_inner(rows.arrays) & (generator.random(len(rows.arrays.ids)) < section.drop_words))
+            offsets = np.concatenate([[0], np.cumsum(kept)])[rows.arrays.offsets]
+            return Rows(Arrays(ids=np.asarray(rows.arrays.ids)[kept], offsets=offsets), rows.labels)
+        case "join":
+            return _joined(rows, generator)
+
+
+def _joined(rows: Rows, generator: np.random.Generator) -> Rows:
+    """Put the beginning of one document before the end of another, cut to the longest document there is."""
+    n, longest = len(rows), int(rows.lengths.max())
+    first, second = generator.permutation(n), generator.permutation(n)
+    heads, tails = take(rows.arrays, first), take(rows.arrays, second)
+    documents = []
+    for place, (begin, end) in enumerate(zip(generator.uniform(0.3, 1.0, n), generator.uniform(0.0, 0.7, n), strict=True)):
+        head = heads.ids[heads.offsets[place] : heads.offsets[place + 1]]
+        tail = tails.ids[tails.offsets[place] : tails.offsets[place + 1]]
+        body = np.concatenate([head[: max(1, round(begin * (len(head) - 1)))], tail[max(1, round(end * (len(tail) - 1))) :]])
+        documents.append(body if len(body) <= longest else np.concatenate([body[: longest - 1], body[-1:]]))
+    return Rows(ragged(documents), rows.labels[first])
+
+
+def _inner(arrays: Arrays) -> NDArray[np.bool_]:
+    """Mark the tokens that are neither the first nor the last of their document."""
+    inner = np.ones(len(arrays.ids), bool)
+    filled = np.diff(arrays.offsets) > 0
+    inner[arrays.offsets[:-1][filled]] = False
+    inner[arrays.offsets[1:][filled] - 1] = False
+    return inner
