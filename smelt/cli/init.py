@@ -23,7 +23,7 @@ def main(options: argparse.Namespace) -> int:
             step=say("Give another folder, or remove it first."),
         )
     found = inspect(Path(options.data), options.text, options.label)
-    facts = _facts(found, os.path.relpath(options.data, folder))
+    facts = facts_of(found, os.path.relpath(options.data, folder))
     text = scaffold(facts, name=run_name(folder.resolve().name), recipe=str(target))
     write_file(target, text.encode(), Disk())
     print(
@@ -38,7 +38,8 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _facts(found: Inspection, path: str) -> DataFacts:
+def facts_of(found: Inspection, path: str) -> DataFacts:
+    """Return what a recipe is written from."""
     return DataFacts(
         path=path,
         text=found.text,

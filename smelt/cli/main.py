@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_init(commands)
     _add_check(commands)
     _add_run(commands)
+    _add_compress(commands)
     _add_verify(commands)
     _add_predict(commands)
     _add_bench(commands)
@@ -106,13 +107,23 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     _recipe_options(run)
     run.add_argument("--out", metavar="RUN", help=say("run folder; default runs/<recipe name>"))
     run.add_argument("--from", dest="start", choices=_STAGES, help=say("do this stage and those after it again"))
-    for stage in ("train", "compress", "verify", "export"):
-        if stage == "verify":
-            continue  # `smelt verify` has a form of its own
+    for stage in ("train", "export"):  # compress and verify have forms of their own
         parser = _command(commands, stage, say("run up to the stage {stage}", stage=stage), module="run")
         _recipe_options(parser)
         parser.add_argument("--out", metavar="RUN", help=say("run folder; default runs/<recipe name>"))
         parser.add_argument("--from", dest="start", choices=_STAGES, help=say("do this stage and those after it again"))
+
+
+def _add_compress(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "compress", say("make a fine-tuned classifier smaller, without a recipe; or run a recipe up to this stage"))
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=say("a recipe file"))
+    parser.add_argument("--model", metavar="FOLDER", help=say("a classifier that is fine-tuned already; everything is done, as by run"))
+    parser.add_argument("--data", metavar="FILE|FOLDER", help=say("csv, tsv, jsonl or parquet, or a folder with train, dev and test"))
+    parser.add_argument("--text", metavar="COL", help=say("column of the documents"))
+    parser.add_argument("--label", metavar="COL", help=say("column of the labels"))
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="a.b=c", help=say("change one value of the recipe"))
+    parser.add_argument("--out", metavar="RUN", help=say("run folder; default runs/<recipe name>"))
+    parser.add_argument("--from", dest="start", choices=_STAGES, help=say("do this stage and those after it again"))
 
 
 def _recipe_options(parser: argparse.ArgumentParser) -> None:

@@ -16,12 +16,14 @@ from smelt.models.folder import check_folder, find_weights
 from smelt.models.network import CONFIG, Network, read_weights
 from smelt.models.rnn import RnnNetwork, RnnSizes
 from smelt.models.static import StaticNetwork, StaticSizes
-from smelt.models.transformer import TransformerSizes, from_folder, from_sizes
+from smelt.models.transformer import TransformerNetwork, TransformerSizes, from_folder, from_sizes
 from smelt.models.vocabulary import train_encoder
 from smelt.recipe.model import CnnModel, NetworkSection, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel
 from smelt.tasks.classify import SETTINGS, ClassifyCodec, load_codec
 from smelt.tasks.ngrams import is_words
 from smelt.tasks.tokens import FILE, TokenEncoder, read_tokenizer
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,17 @@ def build_model(section: NetworkSection, labels: Sequence[str], texts: Iterable[
     """
     torch.manual_seed(seed)
     if isinstance(section, PretrainedTransformer):
-        return _pretrained(section, None if fine_tuned else labels)
+        return _pretrained(section, labels, fine_tuned=fine_tuned)
     if fine_tuned:
         raise DataFault(
             say("model.kind {kind} has no weights yet, and the recipe has no train section", kind=section.kind),
             step=say("Add the line `train: {{}}` to the recipe."),
         )
     encoder = train_encoder(texts, section.vocabulary, section.max_tokens)
-    return Model(_from_scratch(section, encoder.size, len(labels)), ClassifyCodec(labels=tuple(labels), encoder=encoder))
+    network = _from_scratch(section, encoder.size, len(labels))
+    if isinstance(network, TransformerNetwork):
+        _name_labels(network, labels)
+    return Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder))
 
 
 def load_model(folder: Path) -> Model:
@@ -97,17 +102,16 @@ def _of_family(family: str, sizes: dict) -> Network:
             raise BundleFault(say("unknown model family '{family}'", family=family))
 
 
-def _pretrained(section: PretrainedTransformer, labels: Sequence[str] | None) -> Model:
-    """Open pretrained weights with a new head for the labels, or with the head and labels they have (None)."""
+def _pretrained(section: PretrainedTransformer, labels: Sequence[str], *, fine_tuned: bool) -> Model:
+    """Open pretrained weights with a new head for the labels, or with the head and labels they have."""
     folder = find_weights(section.weights, section.revision)
     if (folder / SETTINGS).is_file():
         return load_model(folder)
-    network = from_folder(folder, classes=len(labels) if labels else None)
+    network = from_folder(folder, classes=None if fine_tuned else len(labels))
     config = network.hugging_face.config
-    if labels is None:
-        labels = _labels_of(config.id2label or {}, folder)
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: number for number, label in enumerate(labels)}
+    if fine_tuned:
+        labels = _labels_of(config.id2label or {}, folder, labels)
+    _name_labels(network, labels)
     encoder = TokenEncoder(read_tokenizer(folder / FILE), min(section.max_tokens, positions_of(config)))
     if max(encoder.tokenizer.get_vocab().values(), default=0) >= network.embedding.num_embeddings:
         raise BundleFault(say("{folder}: its tokenizer has more tokens than the model", folder=folder))
@@ -116,10 +120,31 @@ def _pretrained(section: PretrainedTransformer, labels: Sequence[str] | None) ->
     return Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder))
 
 
-def _labels_of(names: dict, folder: Path) -> list[str]:
+def _name_labels(network: TransformerNetwork, labels: Sequence[str]) -> None:
+    """Write the labels into the configuration, for whoever opens the folder without smelt."""
+    config = network.hugging_face.config
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: number for number, label in enumerate(labels)}
+
+
+def _labels_of(names: dict, folder: Path, expected: Sequence[str]) -> list[str]:
+    """Return the labels that a fine-tuned folder brings; those that say nothing, LABEL_0 and so on, are numbers if the data's are."""
     labels = [names.get(number) for number in range(len(names))]
     if not is_words(labels):
         raise BundleFault(say("{folder}: id2label does not give every class a label of its own", folder=folder))
+    numbers = [str(number) for number in range(len(labels))]
+    if labels == [f"LABEL_{number}" for number in numbers] and set(expected) <= set(numbers):
+        return numbers
+    if expected and not set(expected) & set(labels):
+        raise DataFault(
+            say(
+                "{folder}: the model's labels are {ours}; the data has {theirs}",
+                folder=folder,
+                ours=", ".join(map(str, labels[:_SHOWN])),
+                theirs=", ".join(expected[:_SHOWN]),
+            ),
+            step=say("Write the data's labels into id2label of its config.json, in the order of the scores."),
+        )
     return [str(label) for label in labels]
 
 

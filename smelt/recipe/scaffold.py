@@ -37,6 +37,8 @@ class DataFacts:
     """Name of the split, where there is one."""
     dev: str | None = None
     confirm: str | None = None
+    weights: str | None = None
+    """Folder of a classifier that is fine-tuned already; None where one is to be trained."""
 
 
 def scaffold(facts: DataFacts, *, name: str, recipe: str) -> str:
@@ -47,7 +49,7 @@ def scaffold(facts: DataFacts, *, name: str, recipe: str) -> str:
         name: of the run; `run_name` makes one.
         recipe: path of the file to be written, as the user would type it.
     """
-    blocks = [_head(facts, recipe), [f"name: {written(name)}"], [_budget()], _data(facts), _task(), _model(facts), _rest()]
+    blocks = [_head(facts, recipe), [f"name: {written(name)}"], [_budget()], _data(facts), _task(), _model(facts), _rest(facts)]
     return "\n".join(line for block in blocks for line in block) + "\n"
 
 
@@ -107,7 +109,10 @@ def _task() -> list[str]:
 
 
 def _model(facts: DataFacts) -> list[str]:
-    if facts.english and facts.cjk_share <= _MOSTLY_CJK:
+    if facts.weights:
+        lines = ["  kind: transformer", f"  weights: {written(facts.weights)}"]
+        comment = say("the model to match, as it is: without a section `train:` nothing is fitted")
+    elif facts.english and facts.cjk_share <= _MOSTLY_CJK:
         lines = ["  kind: transformer", "  weights: all-MiniLM-L6-v2"]
         comment = say("the model to match; any Hugging Face encoder or folder of one will do")
     else:
@@ -125,9 +130,9 @@ def _max_tokens(facts: DataFacts) -> int:
     return min(max(-int(-tokens // 32) * 32, 32), 256)
 
 
-def _rest() -> list[str]:
+def _rest(facts: DataFacts) -> list[str]:
     return [
-        f"train: {{}}  # {say('defaults; `smelt schema --reference` shows every key')}",
+        *([] if facts.weights else [f"train: {{}}  # {say('defaults; `smelt schema --reference` shows every key')}"]),
         "verify:",
         f"  margin_points: 1.0  # {say('points of accuracy that the smaller model may lose at most')}",
     ]

@@ -174,3 +174,16 @@ def test_doctor_says_the_same_to_people(smelt):
     assert done.code == 0
     assert facts["isa"] in done.out
     assert facts["python"] in done.out
+
+
+@pytest.mark.parametrize("words", [(), ("--model", "m"), ("--data", "rows.csv"), ("recipe.yaml", "--model", "m", "--data", "rows.csv")])
+def test_compress_wants_a_recipe_or_a_model_and_data(smelt, words):
+    done = smelt("compress", *words)
+    assert done.code == 2
+    assert "compress wants a RECIPE, or --model and --data" in done.err
+
+
+def test_compress_names_a_model_folder_that_is_not_there(smelt, rows):
+    done = smelt("compress", "--model", "none", "--data", rows)
+    assert done.code == 4
+    assert "none: no such folder" in done.err

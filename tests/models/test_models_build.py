@@ -56,6 +56,11 @@ def test_a_network_from_scratch_has_to_be_trained(section):
         build_model(section, LABELS, TEXTS, seed=0, fine_tuned=True)
 
 
+def test_the_folder_of_a_transformer_from_scratch_names_its_labels(tmp_path):
+    build_model(SECTIONS[0], LABELS, TEXTS, seed=0).network.save(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["id2label"] == {"0": "down", "1": "up", "2": "flat"}
+
+
 def test_a_fine_tuned_folder_brings_its_labels(sound_folder, tmp_path):
     for path in sound_folder.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -64,6 +69,27 @@ def test_a_fine_tuned_folder_brings_its_labels(sound_folder, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     model = build_model(PretrainedTransformer(weights=str(tmp_path), max_tokens=8), [], [], seed=0, fine_tuned=True)
     assert model.codec.labels == ("low", "high", "中")
+
+
+def named(sound_folder, folder, names):
+    for path in sound_folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"id2label": names}), encoding="utf-8")
+    return PretrainedTransformer(weights=str(folder), max_tokens=8)
+
+
+def test_labels_that_say_nothing_are_numbers_where_the_data_has_numbers(sound_folder, tmp_path):
+    section = named(sound_folder, tmp_path, {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"})
+    assert build_model(section, ["0", "2"], [], seed=0, fine_tuned=True).codec.labels == ("0", "1", "2")
+
+
+def test_labels_that_the_data_does_not_know_are_refused_with_the_next_step(sound_folder, tmp_path):
+    section = named(sound_folder, tmp_path, {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"})
+    with pytest.raises(
+        DataFault, match="labels are LABEL_0, LABEL_1, LABEL_2; the data has ham, spam\n  Write the data's labels into id2label"
+    ):
+        build_model(section, ["ham", "spam"], [], seed=0, fine_tuned=True)
 
 
 @pytest.mark.parametrize("names", [{"0": "a", "1": "a", "2": "b"}, {"0": "a", "1": 7, "2": "b"}, {"0": "a", "5": "b", "9": "c"}])

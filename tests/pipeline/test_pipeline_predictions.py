@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,15 @@ def test_a_missing_column_names_those_there_are(run: Path, tmp_path: Path):
     (tmp_path / "a.csv").write_text("text,Prediction\nx,fruit\n", encoding="utf-8")
     with pytest.raises(DataFault, match=r"no column 'prediction'.*Did you mean 'Prediction'"):
         read_answers(PredictionsModel(path=str(tmp_path / "a.csv")), open_dataset(run / "data"))
+
+
+def test_a_fine_tuned_folder_is_compressed_without_a_recipe(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SMELT_STATE", str(tmp_path / "state"))
+    shutil.copytree(run / "train" / "model", tmp_path / "mine", ignore=shutil.ignore_patterns("codec.json", "labels.json"))
+    data = tmp_path / "rows.csv"
+    shutil.copy(run.parent / "rows.csv", data)
+    settings = ["compress.students=[]", "compress.formats=[onnxruntime-fp32]", "verify.margin_points=5", "verify.bench_rounds=1"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    assert main(["compress", "--model", str(tmp_path / "mine"), "--data", str(data), "--out", str(tmp_path / "out"), *options]) == 0
+    assert smelt.load(tmp_path / "out" / "export" / "bundle").predict(["apple plum pear grape apple 1"]) == ["fruit"]
+    assert "\ntrain:" not in (tmp_path / "out" / "recipe.yaml").read_text(encoding="utf-8")
