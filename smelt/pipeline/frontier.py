@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from smelt.compress.search import Trial
+from smelt.compress.trial import Trial
 from smelt.data.dataset import Dataset
 from smelt.language import say
 from smelt.pipeline.context import Context

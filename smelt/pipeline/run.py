@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
 
-from smelt.compress.search import Search, Trial, search, spread
+from smelt.compress.search import search
+from smelt.compress.trial import Search, Trial, spread
 from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
 from smelt.pipeline.context import Context, Watcher, resolve_paths
-from smelt.pipeline.frontier import Bench
+from smelt.pipeline.frontier import Bench, cost
 from smelt.pipeline.judge import LIVE, WORKLOAD, Judgment, judge
 from smelt.pipeline.reference import Reference, fit_floor, train_reference
 from smelt.pipeline.ship import ship
@@ -34,6 +36,7 @@ from smelt.runtime.isa import cores, cpu_name, isa
 from smelt.train.fit import Step
 from smelt.train.session import Facts
 from smelt.types import Timing, Verdict
+from smelt.verify.power import predicted_pass
 
 Done = TypeVar("Done")
 _PACKAGES = ("smelt", "torch", "transformers", "tokenizers", "openvino", "nncf", "onnx", "onnxruntime", "scikit-learn", "numpy", "scipy")
@@ -238,6 +241,13 @@ def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple
         run=run,
         clock=context.clock,
         watch=context.watch.step,
+        chance=partial(
+            predicted_pass,
+            n_confirm=len(dataset.confirm),
+            margin=recipe.verify.margin_points / 100,
+            confidence=recipe.verify.confidence,
+        ),
+        cost=partial(cost, context),
     )
     return timing, search(plan)
 

@@ -88,6 +88,9 @@ class Compress(Section):
     """Runtimes and precisions to export to. `numpy` runs static and linear models only."""
     distill: Distill = Distill()
     transfer: Transfer = Transfer()
+    cascade: Literal["auto", "none"] = "auto"
+    """Whether each student is also tried in front of the reference's own cheapest format: it answers what it is sure of, the other one
+    the rest."""
     calibration_rows: Count = 300
     """Training documents that set the ranges of static int8."""
     minimize: Literal["balanced", "latency", "throughput", "size"] = "balanced"

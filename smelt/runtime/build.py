@@ -12,7 +12,7 @@ from smelt.language import say
 from smelt.run.disk import Disk, write_json
 from smelt.run.state import state_folder
 from smelt.runtime.isa import isa
-from smelt.runtime.manifest import Manifest
+from smelt.runtime.manifest import Manifest, read_manifest
 from smelt.types import Session
 
 _TRIAL_SECONDS = 180
@@ -34,6 +34,8 @@ def open_session(folder: Path, manifest: Manifest, threads: int) -> Session:
 
 
 def _open(folder: Path, manifest: Manifest, threads: int) -> Session:
+    if manifest.family == "cascade":
+        return _open_cascade(folder, threads)
     match manifest.runtime:
         case "numpy":
             from smelt.runtime.linear import LinearSession
@@ -53,6 +55,16 @@ def _open(folder: Path, manifest: Manifest, threads: int) -> Session:
             return OpenvinoSession(folder, precision=safe.precision, threads=threads)
         case _:
             assert_never(manifest.runtime)
+
+
+def _open_cascade(folder: Path, threads: int) -> Session:
+    from smelt.runtime.cascade import FAST, SLOW, CascadeSession, read_rule
+
+    parts = {name: read_manifest(folder / name) for name in (FAST, SLOW)}
+    if any(part.family == "cascade" for part in parts.values()):
+        raise BundleFault(say("{folder}: a cascade within a cascade", folder=folder))
+    fast, slow = (_open(folder / name, part, threads) for name, part in parts.items())
+    return CascadeSession(fast, slow, read_rule(folder))
 
 
 def _need(folder: Path, manifest: Manifest, *names: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, NoReturn, get_args
@@ -16,9 +17,11 @@ SEAL = "manifest.sha256"
 FORMAT = 1
 Runtime = Literal["numpy", "openvino", "onnxruntime"]
 Precision = Literal["fp32", "bf16", "int8"]
-Family = Literal["network", "static", "linear"]
+Family = Literal["network", "static", "linear", "cascade"]
 _CHOICES = {"runtime": get_args(Runtime), "precision": get_args(Precision), "family": get_args(Family)}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+PARTS = ("fast", "slow")
+"""Folders that a cascade's bundle has; no other bundle has any."""
+_NAME = re.compile(r"((fast|slow)/)?[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class Manifest:
 
 def seal(folder: Path, manifest: Manifest) -> None:
     """Write manifest and seal over the files that lie in the folder now."""
-    files = {path.name: sha256_file(path) for path in sorted(folder.iterdir()) if path.name not in (FILE, SEAL)}
+    files = {name: sha256_file(folder / name) for name in sorted(_entries(folder)) if name not in (FILE, SEAL)}
     raw = json.dumps(asdict(manifest) | {"files": files}, indent=2, ensure_ascii=False).encode()
     (folder / FILE).write_bytes(raw)
     (folder / SEAL).write_text(hashlib.sha256(raw).hexdigest() + "  " + FILE + "\n", encoding="ascii")
@@ -86,7 +89,7 @@ def _sealed_bytes(folder: Path) -> bytes:
 
 
 def _check_files(folder: Path, files: dict[str, str]) -> None:
-    present = {path.name for path in folder.iterdir()} - {FILE, SEAL}
+    present = set(_entries(folder)) - {FILE, SEAL}
     for name in sorted(present | set(files)):
         path = folder / name
         if name not in files:
@@ -95,6 +98,15 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
             _refuse(path, say("not a plain file of this folder"))
         if sha256_file(path) != files[name]:
             _refuse(path, say("it was changed: its sha256 is not the manifest's"))
+
+
+def _entries(folder: Path) -> Iterator[str]:
+    """Name what lies in a bundle, and in the parts of a cascade; whatever else is a folder is an entry itself, and refused."""
+    for path in folder.iterdir():
+        if path.name in PARTS and path.is_dir() and not path.is_symlink():
+            yield from (f"{path.name}/{inner.name}" for inner in path.iterdir())
+        else:
+            yield path.name
 
 
 def _refuse(path: Path, reason: str) -> NoReturn:

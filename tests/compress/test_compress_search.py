@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from smelt.compress.search import Search, search, spread
+from smelt.compress.search import search
+from smelt.compress.trial import Search, spread
 from smelt.models.build import Model, build_model
 from smelt.models.session import LiveSession
 from smelt.models.static import StaticNetwork
@@ -95,6 +96,8 @@ def make_plan(tmp_path, monkeypatch, heard, timed):
             inputs={},
             run=run,
             clock=lambda folder, _workload, _module: timed.append(read_manifest(folder).name) or TIMING,
+            chance=lambda lost, won, n: float(lost <= won),
+            cost=lambda candidate: candidate.latency_ms_p50,
             watch=lambda name, step, _facts: heard.append((name, step.step)) if step else None,
         )
 
@@ -172,7 +175,7 @@ def test_an_export_that_answers_otherwise_is_kept_with_its_reason(make_plan):
 
 
 def test_a_student_without_a_chance_is_kept_with_its_reason_and_not_exported(make_plan):
-    plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1])
+    plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1], cascade="none")
     _, hopeless = search(replace(plan, least_dev_score=1.01))
     assert (hopeless.candidate.name, hopeless.folder, hopeless.dev_scores) == ("static", None, None)
     assert "not exported" in hopeless.candidate.why

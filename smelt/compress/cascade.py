@@ -1,0 +1,110 @@
+"""A cascade: a student answers what it is sure of, the reference's own export the rest. The threshold is chosen on dev.
+
+Shape letters: B examples of dev, C classes.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from smelt.compress.trial import Chance, Search, Trial, measure
+from smelt.export.cascade import write_cascade
+from smelt.language import say
+from smelt.run.folder import code_version
+from smelt.runtime.cascade import Rule, confidences
+from smelt.runtime.isa import isa
+from smelt.runtime.manifest import Manifest
+from smelt.tasks.classify import load_codec
+from smelt.types import Candidate
+
+_SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
+_CHANCE = 0.8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """A threshold, and what it does on dev."""
+
+    threshold: float
+    share: float
+    """Share of the examples that the slow model answers. Fraction."""
+    scores_BC: NDArray[np.float32]
+    """Of the cascade, on dev."""
+
+
+def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
+    """Try each student's cheapest export in front of the reference's own cheapest one, where it costs less than half of that."""
+    able = [trial for trial in trials if trial.dev_scores is not None]
+    own = [trial for trial in able if trial.source == plan.name]
+    if not own:
+        return []
+    slow = min(own, key=lambda trial: plan.cost(trial.candidate))
+    sources = dict.fromkeys(trial.source for trial in able if trial.source != plan.name)
+    fast = [min((trial for trial in able if trial.source == source), key=lambda trial: plan.cost(trial.candidate)) for source in sources]
+    cheap = [trial for trial in fast if 2 * plan.cost(trial.candidate) < plan.cost(slow.candidate)]
+    return [found for trial in cheap if (found := _cascade(plan, trial, slow))]
+
+
+def pick_threshold(
+    fast_BC: NDArray[np.float32], slow_BC: NDArray[np.float32], reference_B: NDArray[np.int64], labels_B: NDArray[np.int64], chance: Chance
+) -> Pick | None:
+    """Return the smallest share of answers to pass on with which a certificate is likely; None if no share up to 0.6 is enough.
+
+    Args:
+        fast_BC: the student's scores on dev, divided by its temperature.
+        slow_BC: the same of the reference's export.
+        reference_B: the reference's answers as class numbers.
+        labels_B: true class numbers.
+        chance: predicts a certificate.
+    """
+    sure_B = confidences(fast_BC)
+    for share in _SHARES:
+        threshold = float(np.quantile(sure_B, share))
+        scores_BC = np.where((sure_B < threshold)[:, None], slow_BC, fast_BC)
+        answers_B = scores_BC.argmax(1)
+        lost = int(((reference_B == labels_B) & (answers_B != labels_B)).sum())
+        won = int(((reference_B != labels_B) & (answers_B == labels_B)).sum())
+        if chance(lost, won, len(labels_B)) >= _CHANCE:
+            return Pick(threshold=threshold, share=float((sure_B < threshold).mean()), scores_BC=scores_BC)
+    return None
+
+
+def _cascade(plan: Search, fast: Trial, slow: Trial) -> Trial | None:
+    """Export and time one cascade; None where no threshold makes a certificate likely."""
+    assert fast.folder
+    assert slow.folder
+    parts = (fast.folder / "bundle", slow.folder / "bundle")
+    temperatures = [load_codec(part).temperature for part in parts]
+    ours, theirs = (
+        trial.dev_scores / np.float32(temperature)
+        for trial, temperature in zip((fast, slow), temperatures, strict=True)
+        if trial.dev_scores is not None
+    )
+    pick = pick_threshold(ours, theirs, plan.reference_dev, plan.dev.labels, plan.chance)
+    if pick is None:
+        return None
+    name = f"{fast.source}-cascade"
+    rule = Rule(threshold=pick.threshold, fast_temperature=temperatures[0], slow_temperature=temperatures[1])
+
+    def fill(folder: Path, _work: Path) -> None:
+        bundle = folder / "bundle"
+        bundle.mkdir()
+        facts = Manifest(name=name, family="cascade", runtime="numpy", precision="fp32", text_column=plan.text_column, isa=isa())
+        write_cascade(*parts, rule, plan.reference.codec, facts, bundle)
+        measure(plan, bundle, plan.reference.codec, pick.scores_BC, folder)
+
+    inputs = plan.inputs | {
+        "rule": asdict(rule), "fast": plan.run.digest(f"compress/{fast.candidate.name}"),
+        "slow": plan.run.digest(f"compress/{slow.candidate.name}"), "isa": isa(), "code": code_version("tasks", "export", "runtime"),
+    }  # fmt: skip
+    folder = plan.run.stage(f"compress/{name}", inputs, fill)
+    steps = [*fast.candidate.steps, say("cascade: {share:.0%} of dev to {slow}", share=pick.share, slow=slow.candidate.name)]
+    runtimes = " + ".join(dict.fromkeys(trial.candidate.runtime for trial in (fast, slow)))
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    candidate = Candidate(name=name, steps=steps, runtime=runtimes, precision=slow.candidate.precision, **result)
+    return Trial(candidate=candidate, source=name, folder=folder, dev_scores=load_file(folder / "dev.safetensors")["scores"])

@@ -1,0 +1,154 @@
+"""One candidate: exported, held against the live module, scored on dev, timed. Each is a stage of the run folder."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from smelt.errors import SmeltError
+from smelt.export.bundle import Probe, check_parity, split_format, write_bundle
+from smelt.export.formats import formats_of
+from smelt.models.build import Model
+from smelt.models.session import LiveSession
+from smelt.recipe.compress import Compress, Format
+from smelt.recipe.train import Train
+from smelt.run.folder import RunFolder, code_version
+from smelt.runtime.build import open_session
+from smelt.runtime.bundle import score_texts
+from smelt.runtime.clock import BUNDLES, Clock
+from smelt.runtime.isa import cores, isa
+from smelt.runtime.manifest import Manifest, read_manifest, seal
+from smelt.tasks.classify import ClassifyCodec
+from smelt.train.fit import Step
+from smelt.train.rows import Rows
+from smelt.train.session import Facts
+from smelt.types import Candidate
+from smelt.verify.metrics.calibration import fit_temperature
+
+_LOG = logging.getLogger("smelt")
+_PROBES = 64
+Watch = Callable[[str, Step | None, Facts], None]
+"""Hears of every step and epoch of every student, by its name."""
+Chance = Callable[[int, int, int], float]
+"""Probability of a certificate on confirm from lost, won and n on dev."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Everything a search starts from."""
+
+    section: Compress
+    train: Train
+    """How students are trained, but for epochs and learning rate."""
+    reference: Model
+    """The reference, or the encoder that learned its answers."""
+    name: str
+    """What its own formats are called after: `reference` or `encoder`."""
+    rows: Rows
+    dev: Rows
+    dev_texts: Sequence[str]
+    reference_dev: NDArray[np.int64]
+    """The reference's answers on dev, as class numbers; -1 for what is no label of the task. Shape (n,)."""
+    least_dev_score: float
+    """A student below it is not exported: its certificate is out of reach. Fraction."""
+    text_column: str
+    workload: Path
+    """JSON file of the documents to time on."""
+    seconds: float
+    """Time there is for students."""
+    inputs: dict[str, object]
+    """What the reference follows from; part of every stage's fingerprint."""
+    run: RunFolder
+    clock: Clock
+    watch: Watch
+    chance: Chance
+    """Probability of a certificate on confirm, from what dev shows."""
+    cost: Callable[[Candidate], float]
+    """What a candidate costs, in the unit that the recipe minimizes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One candidate that was tried."""
+
+    candidate: Candidate
+    source: str
+    """The network behind it: a student's name, or the reference's."""
+    folder: Path | None
+    """Its stage folder, with `bundle/` in it; None if there is none."""
+    dev_scores: NDArray[np.float32] | None
+
+
+def try_formats(plan: Search, student: str, model: Model, steps: Sequence[str], *, most: int | None = None) -> list[Trial]:
+    """Export, check, time and score one network in each format of the recipe that can hold it, or in the first `most` of them."""
+    possible: list[Format] = [form for form in plan.section.formats if form in formats_of(model.network)]
+    return [_trial(plan, student, model, steps, form) for form in possible[:most]]
+
+
+def _trial(plan: Search, student: str, model: Model, steps: Sequence[str], form: Format) -> Trial:
+    name = f"{student}-{form}"
+    runtime, precision = split_format(form)
+    steps = [*steps, *([f"quantize: {precision}"] if precision != "fp32" else [])]
+    inputs = plan.inputs | {
+        "student": student, "format": form, "calibration_rows": plan.section.calibration_rows, "isa": isa(),
+        "model": plan.run.digest("train" if student == plan.name else f"compress/{student}"),
+        "code": code_version("models", "tasks", "export", "runtime"),
+    }  # fmt: skip
+    try:
+        folder = plan.run.stage(f"compress/{name}", inputs, lambda folder, _work: _export(plan, name, model, form, folder))
+    except SmeltError as error:
+        _LOG.warning("%s: %s", name, error.message)
+        return Trial(
+            candidate=Candidate(name=name, steps=steps, runtime=runtime, precision=precision, why=error.message),
+            source=student,
+            folder=None,
+            dev_scores=None,
+        )
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    candidate = Candidate(name=name, steps=steps, runtime=runtime, precision=precision, **result)
+    return Trial(candidate=candidate, source=student, folder=folder, dev_scores=load_file(folder / "dev.safetensors")["scores"])
+
+
+def _export(plan: Search, name: str, model: Model, form: Format, folder: Path) -> None:
+    """Fill a candidate's folder: `bundle/`, `dev.safetensors`, `result.json`, `parity.json`."""
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    calibration = [plan.rows.take([row]) for row in spread(len(plan.rows), plan.section.calibration_rows)]
+    facts = Manifest(name=name, family="network", runtime="numpy", precision="fp32", text_column=plan.text_column, isa=isa())
+    write_bundle(model.network, model.codec, form, facts, calibration=calibration, folder=bundle)
+    parity = check_parity(bundle, _probe(plan, model), cores())
+    scores = score_texts(open_session(bundle, read_manifest(bundle), cores()), model.codec, plan.dev_texts)
+    measure(plan, bundle, model.codec, scores, folder)
+    (folder / "parity.json").write_text(json.dumps(asdict(parity)), encoding="utf-8")
+
+
+def measure(plan: Search, bundle: Path, codec: ClassifyCodec, scores: NDArray[np.float32], folder: Path) -> None:
+    """Fit the temperature, time the bundle, and write down what it costs and how it does on dev."""
+    manifest = read_manifest(bundle)
+    codec.with_temperature(fit_temperature(scores, plan.dev.labels)).save(bundle)
+    seal(bundle, manifest)
+    save_file({"scores": scores}, folder / "dev.safetensors")
+    timing = asdict(plan.clock(bundle, plan.workload, BUNDLES))
+    timing.pop("latency_threads")
+    result = timing | {
+        "dev_score": float((scores.argmax(1) == plan.dev.labels).mean()),
+        "agreement": float((scores.argmax(1) == plan.reference_dev).mean()),
+        "size_bytes": sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()),
+    }
+    (folder / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
+
+
+def _probe(plan: Search, model: Model) -> Probe:
+    """Score a few dev documents by the live module, to hold the export against."""
+    arrays = plan.dev.take(spread(len(plan.dev), _PROBES))
+    return Probe(arrays=arrays, scores=LiveSession(model.network, threads=cores()).scores(arrays))
+
+
+def spread(count: int, wanted: int) -> NDArray[np.int64]:
+    """Return at most `wanted` row numbers, evenly spread over `count` rows."""
+    return np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(np.int64))
