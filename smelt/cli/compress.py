@@ -10,6 +10,7 @@ from smelt.cli.init import facts_of
 from smelt.data.inspect import inspect
 from smelt.errors import DataFault, UsageFault
 from smelt.language import say
+from smelt.pipeline.answer import answer_file
 from smelt.recipe.scaffold import run_name, scaffold
 from smelt.run.disk import Disk, write_file
 
@@ -31,8 +32,20 @@ def main(options: argparse.Namespace) -> int:
     name = run_name(model.resolve().name)
     folder = Path(options.out) if options.out else Path("runs") / name
     target = folder / "recipe.yaml"
-    found = inspect(Path(options.data), options.text, options.label)
-    facts = replace(facts_of(found, os.path.relpath(options.data, folder)), weights=os.path.relpath(model, folder))
+    data = _answered(options, model, folder) if options.unlabeled else Path(options.data)
+    found = inspect(data, options.text, "prediction" if options.unlabeled else options.label)
+    facts = facts_of(found, os.path.relpath(data, folder))
+    facts = replace(facts, weights=os.path.relpath(model, folder), answered=options.unlabeled)
     write_file(target, scaffold(facts, name=name, recipe=str(target)).encode(), Disk())
     options.recipe, options.out, options.command = str(target), str(folder), "run"
     return run.main(options)
+
+
+def _answered(options: argparse.Namespace, model: Path, folder: Path) -> Path:
+    """Let the model answer the texts; return the file with its answers, which stands until the model or the texts change."""
+    source, target = Path(options.data), folder / "answered.parquet"
+    if not source.is_file():
+        raise DataFault(say("{path}: no such file", path=source), step=say("--unlabeled wants one file of texts."))
+    if not target.is_file() or target.stat().st_mtime_ns < max(source.stat().st_mtime_ns, (model / "config.json").stat().st_mtime_ns):
+        answer_file(model, source, target, options.text)
+    return target

@@ -121,6 +121,7 @@ def _add_compress(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--data", metavar="FILE|FOLDER", help=say("csv, tsv, jsonl or parquet, or a folder with train, dev and test"))
     parser.add_argument("--text", metavar="COL", help=say("column of the documents"))
     parser.add_argument("--label", metavar="COL", help=say("column of the labels"))
+    parser.add_argument("--unlabeled", action="store_true", help=say("the data has no labels: certify by agreement alone"))
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="a.b=c", help=say("change one value of the recipe"))
     parser.add_argument("--out", metavar="RUN", help=say("run folder; default runs/<recipe name>"))
     parser.add_argument("--from", dest="start", choices=_STAGES, help=say("do this stage and those after it again"))

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from smelt.compress.cascade import cascades
 from smelt.compress.distill import distill_loss
 from smelt.compress.students import auto_students, build_student, embedding_of, epochs_of, learning_rate_of, names_of, steps_of
-from smelt.compress.transfer import TransferSet, transfer_rows
+from smelt.compress.transfer import TransferSet, texts_sha256, transfer_rows
 from smelt.compress.trial import Search, Trial, try_formats
 from smelt.compress.vocabulary import grow, renumber, shrink, used_tokens
 from smelt.language import say
@@ -75,7 +75,7 @@ def _student(plan: Search, name: str, section: Student, seconds: float) -> _Stud
     """Train one student, or find it trained."""
     inputs = plan.inputs | {
         "student": section.model_dump(mode="json"), "distill": plan.section.distill.model_dump(mode="json"),
-        "transfer": plan.section.transfer.model_dump(mode="json"),
+        "transfer": plan.section.transfer.model_dump(mode="json"), "texts": texts_sha256(plan.more_texts),
         "train": plan.train.model_dump(mode="json"), "code": code_version("models", "train", "tasks", "compress"),
     }  # fmt: skip
 
@@ -113,13 +113,14 @@ def _student(plan: Search, name: str, section: Student, seconds: float) -> _Stud
 def _transfer(plan: Search) -> TransferSet:
     """Return the transfer set with the reference's scores; made once."""
     inputs = plan.inputs | {
-        "transfer": plan.section.transfer.model_dump(mode="json"), "seed": plan.train.seed,
+        "transfer": plan.section.transfer.model_dump(mode="json"), "seed": plan.train.seed, "texts": texts_sha256(plan.more_texts),
         "code": code_version("models", "tasks", "compress/transfer.py"),
     }  # fmt: skip
 
     def fill(folder: Path, _work: Path) -> None:
         network = plan.reference.network.to(find_device(plan.train.device))
-        rows = transfer_rows(plan.rows, plan.section.transfer, embedding_of(network).weight, plan.train.seed)
+        more = plan.reference.codec.encode(plan.more_texts)
+        rows = transfer_rows(plan.rows, more, plan.section.transfer, embedding_of(network).weight, plan.train.seed)
         classes = len(plan.reference.codec.labels)
         scores = score_rows(network, rows, plan.train, classes=classes, precision=_precision_of(plan))
         network.cpu()

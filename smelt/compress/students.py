@@ -55,8 +55,8 @@ def steps_of(section: Student, reference: Network) -> list[str]:
 def auto_students(reference: Network) -> list[Student]:
     """Return the students of `auto`, cheapest promising first."""
     depth = reference.depth if isinstance(reference, TransformerNetwork) else 0
-    shallower: list[Student] = [Depth(layers=depth // 2)] if depth >= 2 else []
-    return [Static(), *shallower, Cnn(), Rnn()]
+    shallower: list[Student] = [Depth(layers=layers) for layers in dict.fromkeys((depth // 2, depth // 3)) if layers]
+    return [Static(), *shallower, Cnn()]
 
 
 def build_student(section: Student, reference: Network, classes: int, seed: int) -> Network:

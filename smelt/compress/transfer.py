@@ -6,6 +6,8 @@ Jiao et al. 2020 (TinyBERT, section 3.2) and Tang et al. 2019, arXiv 1903.12136,
 Shape letters: V tokens of the vocabulary, U tokens that occur, D width, K nearest tokens.
 """
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,22 +34,25 @@ class TransferSet:
     """What students learn from."""
 
     rows: Rows
-    """Train first, then its copies."""
+    """Train first, then further texts, then noisy copies."""
     scores: NDArray[np.float32]
     """The reference's scores. Shape (n, C)."""
     labeled: int
     """The first so many rows have true labels."""
 
 
-def transfer_rows(rows: Rows, section: Transfer, embedding_VD: Tensor, seed: int) -> Rows:
-    """Return train with its noisy copies. The same seed gives the same noise.
+def transfer_rows(rows: Rows, more: Arrays, section: Transfer, embedding_VD: Tensor, seed: int) -> Rows:
+    """Return train, further texts, and noisy copies of both. The same seed gives the same noise.
 
     Args:
         rows: train.
+        more: texts without labels; the label of their rows is 0 and means nothing.
         section: how many copies, how noisy.
         embedding_VD: the reference's, whose nearest tokens stand in for each other.
         seed: of the noise.
     """
+    if len(more):
+        rows = join_rows(rows, Rows(more, np.zeros(len(more), np.int64)))
     copies = copies_of(rows, section.copies)
     if not copies:
         return rows
@@ -59,6 +64,17 @@ def transfer_rows(rows: Rows, section: Transfer, embedding_VD: Tensor, seed: int
     for copy in noisy:
         whole = join_rows(whole, copy)
     return whole
+
+
+def texts_sha256(texts: Sequence[str]) -> str:
+    """Return what stands for these texts in their order; the empty string for none."""
+    if not texts:
+        return ""
+    digest = hashlib.sha256()
+    for text in texts:
+        raw = text.encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+    return digest.hexdigest()
 
 
 def copies_of(rows: Rows, wanted: int | Literal["auto"]) -> int:

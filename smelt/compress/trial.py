@@ -52,6 +52,8 @@ class Search:
     rows: Rows
     dev: Rows
     dev_texts: Sequence[str]
+    more_texts: Sequence[str]
+    """Texts without labels for the students to learn on; none of them in dev or confirm."""
     reference_dev: NDArray[np.int64]
     """The reference's answers on dev, as class numbers; -1 for what is no label of the task. Shape (n,)."""
     least_dev_score: float

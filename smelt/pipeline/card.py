@@ -36,9 +36,8 @@ def _metrics(verdict: Verdict, chosen: Candidate, reference: Candidate) -> dict[
     assert chosen.examples_per_s
     faster = f" ({reference.latency_ms_p50 / chosen.latency_ms_p50:.1f}×)" if reference.latency_ms_p50 else ""
     more = f" ({chosen.examples_per_s / reference.examples_per_s:.1f}×)" if reference.examples_per_s else ""
-    return {
-        say("accuracy on confirm"): f"{verdict.candidate_score:.2%}",
-        say("accuracy of the reference"): f"{verdict.reference_score:.2%}",
+    scores = {say("accuracy on confirm"): verdict.candidate_score, say("accuracy of the reference"): verdict.reference_score}
+    return {name: f"{score:.2%}" for name, score in scores.items() if score is not None} | {
         say("agreement with the reference"): f"{verdict.agreement:.2%}",
         say("latency at batch 1"): f"{chosen.latency_ms_p50:.2f} ms{faster}",
         say("documents per second"): f"{chosen.examples_per_s:,.0f}{more}",

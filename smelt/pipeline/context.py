@@ -50,7 +50,11 @@ def resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
     data, model = recipe.data, recipe.model
     if isinstance(data, FilesData):
         data = data.model_copy(update={"path": str((folder / data.path).resolve())})
-    return recipe.model_copy(update={"data": data, "model": _resolve_model(model, folder)})
+    compress, transfer = recipe.compress, recipe.compress.transfer
+    if transfer.path:
+        transfer = transfer.model_copy(update={"path": str((folder / transfer.path).resolve())})
+        compress = compress.model_copy(update={"transfer": transfer})
+    return recipe.model_copy(update={"data": data, "model": _resolve_model(model, folder), "compress": compress})
 
 
 def _resolve_model(model: ModelSection, folder: Path) -> ModelSection:

@@ -29,7 +29,7 @@ from smelt.verify.ledger import Opening, openings, record
 from smelt.verify.metrics.calibration import expected_calibration_error
 from smelt.verify.metrics.confusion import classification_report, confusion
 from smelt.verify.order import DevResult, decisive, fixed_sequence, plan_tests
-from smelt.verify.predictions import predictions_sha256, read, write
+from smelt.verify.predictions import Predictions, predictions_sha256, read, write
 
 _LOG = logging.getLogger("smelt")
 WORKLOAD = "compress/workload.json"
@@ -83,7 +83,7 @@ def _plan(context: Context, bench: Bench) -> list[str]:
 
 def _test_on_confirm(context: Context, bench: Bench, names: Sequence[str]) -> list[Verdict]:
     """Open confirm: the reference, the floor, then one candidate after the other until one fails."""
-    run, section, confirm = context.run, context.recipe.verify, bench.dataset.confirm
+    run, confirm = context.run, bench.dataset.confirm
     _predict_reference(context, bench)
     floor_score = _floor_score(context, bench)
 
@@ -100,7 +100,7 @@ def _test_on_confirm(context: Context, bench: Bench, names: Sequence[str]) -> li
                 reference_dev=bench.reference.dev_score,
                 isa=isa(),
             )
-            verdict = compare(reference, candidate, margin_points=section.margin_points, confidence=section.confidence, context=said)
+            verdict = _compare(context, reference, candidate, said)
             opening = Opening(
                 data_sha256=verdict.data_sha256,
                 predictions_sha256=predictions_sha256(candidate),
@@ -111,6 +111,18 @@ def _test_on_confirm(context: Context, bench: Bench, names: Sequence[str]) -> li
             yield verdict
 
     return fixed_sequence(verdicts())
+
+
+def _compare(context: Context, reference: Predictions, candidate: Predictions, said: Said) -> Verdict:
+    section = context.recipe.verify
+    return compare(
+        reference,
+        candidate,
+        margin_points=section.margin_points,
+        confidence=section.confidence,
+        unlabeled=section.labels == "reference",
+        context=said,
+    )
 
 
 def _predict_reference(context: Context, bench: Bench) -> None:
@@ -186,9 +198,8 @@ def _write_verdict(context: Context, bench: Bench, verdict: Verdict, tested: Seq
 def _nothing_cheaper(context: Context, bench: Bench) -> Verdict:
     """Return the verdict of a run in which no candidate was cheaper than the reference."""
     path = context.run.path / "predictions" / "reference.jsonl"
-    section = context.recipe.verify
     said = Said(floor_score=_floor_score(context, bench), floor_dev=floor_dev(bench), reference_dev=bench.reference.dev_score, isa=isa())
-    verdict = compare(read(path), read(path), margin_points=section.margin_points, confidence=section.confidence, context=said)
+    verdict = _compare(context, read(path), read(path), said)
     return replace(
         verdict, certified=False, candidate=None, candidate_score=None, drop_points=None, upper_points=None, lost=None, won=None,
         p_value=1.0,

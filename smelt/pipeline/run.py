@@ -18,6 +18,8 @@ from smelt.compress.search import search
 from smelt.compress.trial import Search, Trial, spread
 from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
+from smelt.data.unlabeled import read_unlabeled
+from smelt.language import say
 from smelt.pipeline.context import Context, Watcher, resolve_paths
 from smelt.pipeline.frontier import Bench, cost
 from smelt.pipeline.judge import LIVE, WORKLOAD, Judgment, judge
@@ -232,6 +234,7 @@ def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple
         rows=reference.rows,
         dev=reference.dev,
         dev_texts=dataset.dev.texts(),
+        more_texts=_more_texts(context, dataset),
         reference_dev=reference.dev_answers,
         least_dev_score=least_dev_score(reference, recipe.verify.margin_points),
         text_column=context.text_column,
@@ -250,6 +253,18 @@ def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple
         cost=partial(cost, context),
     )
     return timing, search(plan)
+
+
+def _more_texts(context: Context, dataset: Dataset) -> Sequence[str]:
+    """Read the recipe's texts without labels, and say how many there are."""
+    section = context.recipe.compress.transfer
+    if not section.path:
+        return ()
+    found = read_unlabeled(Path(section.path), section.text, dataset)
+    context.watch.stage(
+        "compress", say("{n:,} texts without labels; {left_out:,} are left out", n=len(found.texts), left_out=found.left_out)
+    )
+    return found.texts
 
 
 def _time_reference(context: Context) -> Timing:

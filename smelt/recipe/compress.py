@@ -19,11 +19,16 @@ class Distill(Section):
 
 
 class Transfer(Section):
-    """What students learn on: train, and noisy copies of it, all answered by the reference. Tang et al. 2019."""
+    """What students learn on: train, noisy copies of it, and further texts, all answered by the reference. Tang et al. 2019."""
 
     copies: Annotated[int, Field(ge=0, le=50)] | Literal["auto"] = "auto"
     """Noisy copies of train, in turns with words replaced, words dropped, and halves of two texts joined. `auto` makes up to 6,
     and fewer the more tokens train has."""
+    path: str = ""
+    """A csv, tsv, jsonl or parquet file of further texts, without labels, like those to be answered later. Empty for none. Texts that stand
+    in dev or confirm are left out, and counted."""
+    text: Annotated[str, Field(min_length=1)] = "text"
+    """Column of `path` that holds the text."""
     replace_words: Share = 0.25
     """Share of tokens that one of the ten nearest in the reference's embeddings takes the place of."""
     drop_words: Share = 0.25
@@ -81,7 +86,7 @@ class Compress(Section):
     """The grid of candidates: the reference and each student, in each format that can hold it. Cheapest promising ones first."""
 
     students: Annotated[tuple[Student, ...], Field(strict=False)] | Literal["auto"] = "auto"
-    """Students to distill. `auto` takes a static one, a shallower one, a CNN and an RNN, as the time budget allows."""
+    """Students to distill. `auto` takes a static one, one with half the layers, one with a third of them, and a CNN."""
     formats: Annotated[tuple[Format, ...], Field(min_length=1, strict=False)] = (
         "numpy-fp32", "openvino-bf16", "openvino-int8", "onnxruntime-fp32", "onnxruntime-int8",
     )  # fmt: skip

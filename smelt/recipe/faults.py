@@ -140,7 +140,11 @@ def _bad_kind(document: Document, spot: _Spot) -> _Finding:
     kinds = [str(kind_of(each)) for each in sections(spot.allowed)]
     # Of two kinds that are spelled alike, the one that has the recipe's keys is meant.
     likely = sorted(sections(spot.allowed), key=lambda each: len(present - fields(each).keys()))
-    suggestion = nearest(value, [str(kind_of(each)) for each in likely]) if isinstance(value, str) else None
+    words = [str(kind_of(each)) for each in likely]
+    fitting = [word for word, each in zip(words, likely, strict=True) if not present - fields(each).keys()]
+    suggestion = None
+    if isinstance(value, str):
+        suggestion = next((word for word in fitting if is_slip(value, word)), None) or nearest(value, words)
     wanted = say("one of: {words}", words=", ".join(kinds))
     fault = document.value_place(trail).fault(trail, _refusal(value, wanted, suggestion))
     return _Finding(trail, fault, partial(document.put, trail, suggestion) if suggestion else None)

@@ -39,6 +39,8 @@ class DataFacts:
     confirm: str | None = None
     weights: str | None = None
     """Folder of a classifier that is fine-tuned already; None where one is to be trained."""
+    answered: bool = False
+    """Whether the labels are that classifier's own answers."""
 
 
 def scaffold(facts: DataFacts, *, name: str, recipe: str) -> str:
@@ -135,4 +137,5 @@ def _rest(facts: DataFacts) -> list[str]:
         *([] if facts.weights else [f"train: {{}}  # {say('defaults; `smelt schema --reference` shows every key')}"]),
         "verify:",
         f"  margin_points: 1.0  # {say('points of accuracy that the smaller model may lose at most')}",
+        *([f"  labels: reference  # {say('no true labels: the certificate rests on agreement alone')}"] if facts.answered else []),
     ]

@@ -1,6 +1,6 @@
 """`verify:` what may be lost, and how sure we have to be."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,5 +16,7 @@ class Verify(Section):
     """One-sided confidence of the certificate. Fraction."""
     candidates: Annotated[int, Field(ge=1, le=3)] = 3
     """Most candidates tested on confirm, the safest first, stopping at the first failure."""
+    labels: Literal["data", "reference"] = "data"
+    """What the certificate rests on: true labels (`data`), or agreement alone, where the labels are the reference's own answers."""
     bench_rounds: Count = 5
     """Alternating timing rounds of reference and choice."""

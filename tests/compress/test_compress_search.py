@@ -87,6 +87,7 @@ def make_plan(tmp_path, monkeypatch, heard, timed):
             rows=rows,
             dev=dev_rows,
             dev_texts=dev[0],
+            more_texts=(),
             reference_dev=LiveSession(model.network, threads=1).scores(dev_rows.arrays).argmax(1),
             name="reference",
             least_dev_score=0.0,

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from smelt.compress.transfer import copies_of, nearest_tokens, transfer_rows
+from smelt.compress.transfer import copies_of, nearest_tokens, texts_sha256, transfer_rows
 from smelt.recipe.compress import Transfer
 from smelt.tasks.tokens import ragged
 from smelt.train.rows import Rows
 
 DOCUMENTS = [[1, 3, 4, 5, 2], [1, 6, 2], [1, 7, 8, 9, 3, 4, 2], [1, 2], [1, 5, 5, 5, 5, 5, 2], [1, 8, 2]]
 ROWS = Rows(ragged(DOCUMENTS), np.array([0, 1, 2, 0, 1, 2]))
+NONE = ragged([])
 EMBEDDING = torch.from_numpy(np.random.default_rng(0).normal(size=(17, 6)).astype(np.float32))
 
 
@@ -19,7 +20,7 @@ def documents(rows):
 
 
 def copies(**section):
-    whole = documents(transfer_rows(ROWS, Transfer(**section), EMBEDDING, seed=4))
+    whole = documents(transfer_rows(ROWS, NONE, Transfer(**section), EMBEDDING, seed=4))
     return [whole[start : start + 6] for start in range(0, len(whole), 6)]
 
 
@@ -62,7 +63,7 @@ def test_joined_texts_have_one_frame_and_are_no_longer_than_the_longest():
 
 
 def test_the_same_seed_gives_the_same_noise():
-    first, second, other = (documents(transfer_rows(ROWS, Transfer(copies=3), EMBEDDING, seed=seed)) for seed in (4, 4, 5))
+    first, second, other = (documents(transfer_rows(ROWS, NONE, Transfer(copies=3), EMBEDDING, seed=seed)) for seed in (4, 4, 5))
     assert first == second != other
 
 
@@ -71,3 +72,14 @@ def test_auto_makes_fewer_copies_of_more_tokens(tokens, want):
     rows = Rows(ragged([[1] * tokens]), np.array([0]))
     assert copies_of(rows, "auto") == want
     assert copies_of(rows, 9) == 9
+
+
+def test_further_texts_come_after_train_and_are_copied_too():
+    whole = documents(transfer_rows(ROWS, ragged([[1, 9, 9, 2]]), Transfer(copies=1), EMBEDDING, seed=4))
+    assert whole[:7] == [*DOCUMENTS, [1, 9, 9, 2]]
+    assert len(whole) == 14
+
+
+def test_the_digest_of_texts_tells_their_borders_apart():
+    assert texts_sha256(["ab", "c"]) != texts_sha256(["a", "bc"])
+    assert texts_sha256([]) == ""

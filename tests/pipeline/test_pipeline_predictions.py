@@ -135,3 +135,19 @@ def test_a_fine_tuned_folder_is_compressed_without_a_recipe(run: Path, tmp_path:
     assert main(["compress", "--model", str(tmp_path / "mine"), "--data", str(data), "--out", str(tmp_path / "out"), *options]) == 0
     assert smelt.load(tmp_path / "out" / "export" / "bundle").predict(["apple plum pear grape apple 1"]) == ["fruit"]
     assert "\ntrain:" not in (tmp_path / "out" / "recipe.yaml").read_text(encoding="utf-8")
+
+
+def test_a_fine_tuned_folder_is_compressed_without_labels(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SMELT_STATE", str(tmp_path / "state"))
+    texts = [line.rpartition(",")[0] for line in (run.parent / "rows.csv").read_text(encoding="utf-8").splitlines()]
+    data, out = tmp_path / "texts.csv", tmp_path / "out"
+    data.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    settings = ["compress.students=[]", "compress.formats=[onnxruntime-fp32]", "verify.margin_points=3", "verify.bench_rounds=1"]
+    settings += ["data.splits.confirm=0.5"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    assert main(["compress", "--model", str(run / "train" / "model"), "--data", str(data), "--unlabeled", "--out", str(out), *options]) == 0
+    verdict = read(out, "verify/verdict.json")
+    assert (verdict["certified"], verdict["lost"], verdict["reference_score"]) == (True, None, None)
+    assert verdict["upper_points"] == pytest.approx(100 * (1 - 0.05 ** (1 / verdict["n"])), abs=1e-6)  # Clopper-Pearson without a change
+    assert "without labels" in verdict["sentence"]
+    assert (out / "report.html").is_file()

@@ -191,7 +191,9 @@ def test_all_bad_overrides_are_reported_at_once(tmp_path):
 
 def test_changing_a_kind_keeps_the_other_keys(tmp_path):
     faults = _faults(tmp_path, _SMALL, "data.kind=docstrings")
-    assert faults == [(3, 3, "data.path", "unknown key. 'path' belongs to data (kind: files, hub), model (kind: predictions)")]
+    assert faults == [
+        (3, 3, "data.path", "unknown key. 'path' belongs to data (kind: files, hub), model (kind: predictions), compress.transfer")
+    ]
 
 
 def test_a_missing_file_names_the_recipe_beside_it(tmp_path):
