@@ -9,7 +9,7 @@ TORCH ?= torch
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format setup setup-dev coverage bench-certificate test-slow banking77 banking77-official clean
+.PHONY: demo test check bench format setup setup-dev coverage bench-certificate test-slow banking77 banking77-official clean
 
 demo: setup
 	$(BIN)/smelt run recipes/demo.yaml
@@ -40,6 +40,12 @@ setup-dev: .venv/installed-dev
 .venv/installed-dev: .venv/installed
 	$(PIP) --editable ".[dev]"
 	@touch $@
+
+# Quick versions of the benchmarks, about 20 minutes. DATA is what the frontier is drawn for.
+DATA ?= ../shared/data/banking77
+bench: setup-dev
+	$(BIN)/python benchmarks/certificate/run.py --quick
+	$(BIN)/python benchmarks/frontier/run.py --quick --data $(DATA)
 
 # Exact and simulated error of the certificate, about ten minutes.
 bench-certificate: setup-dev

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from clocks import time_calls
 from model2vec import StaticModel
 from safetensors.numpy import load_file, save_file
 
-from benchmarks.frontier.clocks import time_calls
 from smelt.data.dataset import Dataset
 from smelt.models.folder import MINILM, find_weights
 from smelt.runtime.clock import read_workload

@@ -1,6 +1,6 @@
 """Time the transformers pipeline on a model folder, as its documentation uses it.
 
-python -m benchmarks.frontier.pipeline_clock FOLDER WORKLOAD.json
+PYTHONPATH=benchmarks/frontier python -m pipeline_clock FOLDER WORKLOAD.json
 """
 
 import json
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from clocks import time_calls
 from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerFast, pipeline
 
-from benchmarks.frontier.clocks import time_calls
 from smelt.runtime.clock import read_workload
 from smelt.tasks.classify import load_codec
 

@@ -9,6 +9,7 @@ of 1 and all threads. Costs what the recipe's budget says (45 minutes; `--quick`
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -32,8 +33,7 @@ from smelt.types import Timing
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIVE = "smelt.train.clock"
-PIPELINE = "benchmarks.frontier.pipeline_clock"
-STATIC_PEER = "benchmarks.frontier.model2vec_clock"
+PIPELINE, STATIC_PEER = "pipeline_clock", "model2vec_clock"
 PEERS = ("onnxruntime-fp32", "onnxruntime-int8", "openvino-int8")
 ROUNDS = 5
 
@@ -50,6 +50,7 @@ class Row:
 
 def main() -> int:
     options = _options()
+    os.environ["PYTHONPATH"] = str(HERE)  # for the clocks of the peers, which run in processes of their own
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
     run = out / "run"
@@ -124,7 +125,7 @@ def _rows(run: Path, out: Path) -> list[Row]:
 def _static_peer(run: Path, out: Path) -> list[Row]:
     """A classifier on model2vec's distilled embeddings, where that package is installed."""
     try:
-        from benchmarks.frontier.model2vec_clock import fit
+        from model2vec_clock import fit
     except ModuleNotFoundError:
         print("model2vec is not installed: its row is left out (pip install 'model2vec[distill,train]')")
         return []

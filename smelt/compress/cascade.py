@@ -38,12 +38,13 @@ class Pick:
 
 
 def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
-    """Try each student's cheapest export in front of the reference's own cheapest one, where it costs less than half of that."""
+    """Try each student's cheapest export in front of the reference's own cheapest faithful one, where it costs less than half of that."""
     able = [trial for trial in trials if trial.dev_scores is not None]
     own = [trial for trial in able if trial.source == plan.name]
-    if not own:
+    faithful = [trial for trial in own if _own_chance(plan, trial) >= _CHANCE]
+    if not faithful:
         return []
-    slow = min(own, key=lambda trial: plan.cost(trial.candidate))
+    slow = min(faithful, key=lambda trial: plan.cost(trial.candidate))
     sources = dict.fromkeys(trial.source for trial in able if trial.source != plan.name)
     fast = [min((trial for trial in able if trial.source == source), key=lambda trial: plan.cost(trial.candidate)) for source in sources]
     cheap = [trial for trial in fast if 2 * plan.cost(trial.candidate) < plan.cost(slow.candidate)]
@@ -66,12 +67,21 @@ def pick_threshold(
     for share in _SHARES:
         threshold = float(np.quantile(sure_B, share))
         scores_BC = np.where((sure_B < threshold)[:, None], slow_BC, fast_BC)
-        answers_B = scores_BC.argmax(1)
-        lost = int(((reference_B == labels_B) & (answers_B != labels_B)).sum())
-        won = int(((reference_B != labels_B) & (answers_B == labels_B)).sum())
-        if chance(lost, won, len(labels_B)) >= _CHANCE:
+        if _chance(scores_BC, reference_B, labels_B, chance) >= _CHANCE:
             return Pick(threshold=threshold, share=float((sure_B < threshold).mean()), scores_BC=scores_BC)
     return None
+
+
+def _own_chance(plan: Search, trial: Trial) -> float:
+    assert trial.dev_scores is not None
+    return _chance(trial.dev_scores, plan.reference_dev, plan.dev.labels, plan.chance)
+
+
+def _chance(scores_BC: NDArray[np.float32], reference_B: NDArray[np.int64], labels_B: NDArray[np.int64], chance: Chance) -> float:
+    """Return the probability of a certificate for whatever answered dev like this."""
+    right_B = scores_BC.argmax(1) == labels_B
+    lost, won = int(((reference_B == labels_B) & ~right_B).sum()), int(((reference_B != labels_B) & right_B).sum())
+    return chance(lost, won, len(labels_B))
 
 
 def _cascade(plan: Search, fast: Trial, slow: Trial) -> Trial | None:

@@ -13,6 +13,7 @@ from smelt.data.dataset import Dataset
 from smelt.language import say
 from smelt.pipeline.context import Context
 from smelt.pipeline.cost import cost_of
+from smelt.pipeline.limits import breaches
 from smelt.pipeline.reference import DEV, Reference
 from smelt.types import Candidate, Timing, Verdict
 
@@ -97,6 +98,9 @@ def _why(context: Context, trial: Trial, verdict: Verdict | None, chosen: str | 
     candidate = trial.candidate
     if trial.dev_scores is None:
         return candidate.why
+    broken = breaches(candidate, context.recipe.compress.limits)
+    if broken and verdict is None:
+        return say("left out: {breaches}", breaches="; ".join(breach.told for breach in broken))
     if candidate.name == chosen:
         return say("chosen: the cheapest certified candidate")
     if verdict and verdict.certified:

@@ -14,6 +14,7 @@ from smelt.language import say
 from smelt.models.session import LiveSession
 from smelt.pipeline.context import Context
 from smelt.pipeline.frontier import Bench, cost, floor_dev, frontier, reference_cost
+from smelt.pipeline.limits import breaches, nearest_miss
 from smelt.run.disk import write_file
 from smelt.run.folder import code_version
 from smelt.run.state import state_folder
@@ -66,7 +67,7 @@ def _plan(context: Context, bench: Bench) -> list[str]:
     truth, own = bench.reference.dev.labels, bench.reference.dev_answers
     results = []
     for trial in bench.trials:
-        if trial.dev_scores is not None:
+        if trial.dev_scores is not None and not breaches(trial.candidate, context.recipe.compress.limits):
             theirs = trial.dev_scores.argmax(1)
             lost, won = int(((own == truth) & (theirs != truth)).sum()), int(((own != truth) & (theirs == truth)).sum())
             results.append(DevResult(name=trial.candidate.name, cost=cost(context, trial.candidate), lost=lost, won=won, n=len(truth)))
@@ -196,14 +197,16 @@ def _write_verdict(context: Context, bench: Bench, verdict: Verdict, tested: Seq
 
 
 def _nothing_cheaper(context: Context, bench: Bench) -> Verdict:
-    """Return the verdict of a run in which no candidate was cheaper than the reference."""
+    """Return the verdict of a run in which no candidate was cheaper than the reference, or none keeps the recipe's limits."""
+    exported = [trial.candidate for trial in bench.trials if trial.dev_scores is not None]
+    missed = nearest_miss(exported, context.recipe.compress.limits)
     path = context.run.path / "predictions" / "reference.jsonl"
     said = Said(floor_score=_floor_score(context, bench), floor_dev=floor_dev(bench), reference_dev=bench.reference.dev_score, isa=isa())
     verdict = _compare(context, read(path), read(path), said)
     return replace(
         verdict, certified=False, candidate=None, candidate_score=None, drop_points=None, upper_points=None, lost=None, won=None,
         p_value=1.0,
-        sentence=say("Not certified: no candidate was cheaper than the reference."),
+        sentence=say("Not certified: no candidate was cheaper than the reference.") if not missed else say("Not certified.") + " " + missed,
     )  # fmt: skip
 
 

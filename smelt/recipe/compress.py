@@ -6,6 +6,8 @@ from pydantic import Field
 
 from smelt.recipe.section import Count, Section, Share
 
+Limit = Annotated[float, Field(gt=0)] | Literal["none"]
+
 
 class Distill(Section):
     """How a student learns from the reference. Hinton, Vinyals and Dean 2015."""
@@ -33,6 +35,19 @@ class Transfer(Section):
     """Share of tokens that one of the ten nearest in the reference's embeddings takes the place of."""
     drop_words: Share = 0.25
     """Share of tokens left out."""
+
+
+class Limits(Section):
+    """What a candidate must not exceed, as measured on this machine. One that does is not tested, and the report says so."""
+
+    latency_ms_p50: Limit = "none"
+    """Milliseconds for one document at batch 1, median."""
+    latency_ms_p99: Limit = "none"
+    """The same, 99th percentile."""
+    size_bytes: Limit = "none"
+    """Bytes of the bundle, such as 8.0e6."""
+    peak_rss_bytes: Limit = "none"
+    """Most memory of a process that answers."""
 
 
 class Depth(Section):
@@ -98,5 +113,6 @@ class Compress(Section):
     the rest."""
     calibration_rows: Count = 300
     """Training documents that set the ranges of static int8."""
+    limits: Limits = Limits()
     minimize: Literal["balanced", "latency", "throughput", "size"] = "balanced"
     """What is cheap: the geometric mean of latency and time per document, one of the two, or bytes on disk."""

@@ -128,6 +128,17 @@ def test_a_part_sealed_anew_is_still_held_to_the_whole(trial):
         open_bundle(found.folder / "bundle")
 
 
+def test_the_slow_graph_is_the_cheapest_that_is_faithful_itself(trial):
+    plan, _ = trial
+    trials = search(plan)
+    own = trials[0]
+    wrong = np.roll(own.dev_scores, 1, axis=1)
+    quicker = replace(own, candidate=replace(own.candidate, name="reference-quick", latency_ms_p50=1.0), dev_scores=wrong)
+    plan = replace(plan, chance=lambda lost, won, n: float(lost <= n / 10))
+    assert [one.candidate.steps[-1].partition(" to ")[2] for one in cascades(plan, [quicker, *trials])] == ["reference-onnxruntime-fp32"]
+    assert cascades(plan, [quicker, *trials[1:]]) == []
+
+
 def test_no_cascade_is_tried_where_the_student_saves_too_little(make_plan):  # noqa: F811
     plan = make_plan(formats=("numpy-fp32", "onnxruntime-fp32"))
     assert cascades(plan, search(plan)) == []

@@ -82,6 +82,9 @@ def test_the_python_of_the_readme_runs(page, tmp_path, monkeypatch):
     exec(compile(block.text, page, "exec"), found)
     assert found["result"].bundle == Path("runs/mytask/export/bundle")
     assert found["verdict"].certified
+    (tour,) = [block for block in BLOCKS if block.page == page.replace("README", "docs/tour") and block.kind == "python"]
+    exec(compile(tour.text, tour.page, "exec"), found)
+    assert found["answers"] == found["bundle"].predict(["I was charged twice", "iron and zinc"])
 
 
 class _Texts(Dataset):

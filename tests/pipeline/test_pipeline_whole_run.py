@@ -105,3 +105,15 @@ def test_what_cannot_be_certified_ends_with_3_and_no_bundle(run: Path, monkeypat
     assert not (run / "export" / "bundle").exists()
     assert (run / "export" / "reference" / "manifest.json").is_file()
     assert not any(candidate["chosen"] for candidate in read(run, "frontier.json")["candidates"])
+
+
+def test_limits_that_no_candidate_keeps_end_with_3_and_the_nearest_miss(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("SMELT_STATE", str(run.parent / "state"))
+    code = main(["run", str(run.parent / "recipe.yaml"), "--out", str(run), "--set", "compress.limits.size_bytes=10.0"])
+    assert code == 3
+    assert "No candidate keeps compress.limits; `reference-onnxruntime-fp32` comes nearest: size_bytes is" in capsys.readouterr().out
+    assert "left out: size_bytes is" in next(
+        one["why"] for one in read(run, "frontier.json")["candidates"] if one["name"].startswith("reference-")
+    )
