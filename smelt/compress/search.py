@@ -91,7 +91,7 @@ def _student(plan: Search, name: str, section: Student, seconds: float) -> _Stud
             rows=rows,
             dev=dev,
             labels=plan.reference.codec.labels,
-            section=plan.train,
+            section=plan.train.model_copy(update={"report": "score"}),
             loss=distill_loss(transfer, plan.section.distill, plan.reference.network),
             auto_rate=learning_rate_of(section),
             seconds=seconds,

@@ -62,7 +62,8 @@ class Train(Section):
     refit: bool = False
     """After dev has chosen the number of epochs, train once more on train and dev together."""
     report: Literal["score", "classes"] = "score"
-    """What is told of dev after each epoch: accuracy with its interval, or precision, recall and F1 of every class beside it."""
+    """What is told of dev after each epoch of the reference: accuracy with its interval, or precision, recall and F1 of every class
+    beside it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """What trains. `auto` takes a GPU where torch finds one. Candidates are timed and certified on the CPU, where bundles run."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -4,6 +4,7 @@
 """
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(15)
+_TABLED = 100_000
 _CURSE = 0.5
 """Standard errors that a drop seen on dev is taken to be worse."""
 _SIGMAS = 9.0  # counts further than this from their mean are left out: together less likely than 1e-12
@@ -38,11 +40,17 @@ def certificate_probability(n: int, *, margin: float, confidence: float, drop: f
     middle, spread = n * disagreement, math.sqrt(n * disagreement * (1 - disagreement))
     low, high = middle - _SIGMAS * spread - _SIGMAS, middle + _SIGMAS * spread + _SIGMAS
     discordant = np.arange(max(0, math.floor(low)), min(n, math.ceil(high)) + 1)
-    most = most_lost(discordant, n, margin, confidence)
+    most = _table(n, margin, confidence)[discordant] if n <= _TABLED else most_lost(discordant, n, margin, confidence)
     lost_share = min(1.0, (disagreement + drop) / (2 * disagreement))
     passing = np.where(most < 0, 0.0, bdtr(np.maximum(most, 0).astype(float), discordant, lost_share))
     shares = np.diff(bdtr(discordant.astype(float), n, disagreement), prepend=0.0)
     return float(np.clip((shares * passing).sum(), 0.0, 1.0))
+
+
+@lru_cache(maxsize=16)
+def _table(n: int, margin: float, confidence: float) -> "NDArray[int64]":
+    """Return `most_lost` of every number of discordant pairs from 0 to n: planning asks for the same n again and again."""
+    return most_lost(np.arange(n + 1), n, margin, confidence)
 
 
 def most_lost(discordant: "NDArray[int64]", n: int, margin: float, confidence: float) -> "NDArray[int64]":
