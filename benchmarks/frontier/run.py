@@ -92,7 +92,7 @@ def _train(options: argparse.Namespace, run: Path) -> int:
         code = smelt(["init", str(options.out), "--data", str(options.data), *columns])
         if code:
             sys.exit(code)
-    settings = [*options.settings, *(["budget_minutes=8"] if options.quick else [])]
+    settings = [*(["budget_minutes=8"] if options.quick else []), *options.settings]
     code = smelt(["run", str(recipe), "--out", str(run), *(word for setting in settings for word in ("--set", setting))])
     if code not in (0, 3):
         sys.exit(code)
