@@ -24,6 +24,10 @@ def main(options: argparse.Namespace) -> int:
             say("compress wants a RECIPE, or --model and --data"),
             step=say("Write: smelt compress --model FOLDER --data FILE --out RUN"),
         )
+    if options.unlabeled and options.label:
+        raise UsageFault(
+            say("--label and --unlabeled exclude each other"), step=say("Give --label for data with labels, --unlabeled for data without.")
+        )
     model = Path(options.model)
     if not model.is_dir():
         raise DataFault(

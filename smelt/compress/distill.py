@@ -50,12 +50,13 @@ def distill_loss(transfer: TransferSet, section: Distill, reference: Network) ->
     return loss
 
 
-def imitation_loss(answers: NDArray[np.int64], weight: float) -> Loss:
+def imitation_loss(answers: NDArray[np.int64], weight: float, label_smoothing: float = 0.0) -> Loss:
     """Return the loss against answers that someone gave, and against the labels.
 
     Args:
         answers: class numbers of the training rows, shape (n,); -1 where there is no answer, or one that is no label of the task.
         weight: of the answers; the labels have the rest, and all of it where there is no answer.
+        label_smoothing: of both. Fraction.
     """
     given = torch.from_numpy(answers)
 
@@ -63,8 +64,9 @@ def imitation_loss(answers: NDArray[np.int64], weight: float) -> Loss:
         scores_BC = network(batch.ids_BS, batch.mask_BS).float()
         answers_B = given[batch.rows].to(scores_BC.device)
         known_B = answers_B >= 0
-        hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B, reduction="none")
-        soft_B = torch.nn.functional.cross_entropy(scores_BC, torch.where(known_B, answers_B, batch.labels_B), reduction="none")
+        hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B, reduction="none", label_smoothing=label_smoothing)
+        taught_B = torch.where(known_B, answers_B, batch.labels_B)
+        soft_B = torch.nn.functional.cross_entropy(scores_BC, taught_B, reduction="none", label_smoothing=label_smoothing)
         return (weight * soft_B + (1 - weight) * hard_B).mean()
 
     return loss

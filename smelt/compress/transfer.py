@@ -19,6 +19,7 @@ from torch import Tensor
 from smelt.recipe.compress import Transfer
 from smelt.tasks.padding import take
 from smelt.tasks.tokens import ragged
+from smelt.train.loader import inner_tokens
 from smelt.train.rows import Rows, join_rows
 from smelt.types import Arrays
 
@@ -105,11 +106,11 @@ def _noisy(
     match kind:
         case "replace":
             ids = np.array(rows.arrays.ids)
-            hit = np.flatnonzero(_inner(rows.arrays) & (generator.random(len(ids)) < section.replace_words))
+            hit = np.flatnonzero(inner_tokens(rows.arrays) & (generator.random(len(ids)) < section.replace_words))
             ids[hit] = near_UK[np.searchsorted(used_U, ids[hit]), generator.integers(near_UK.shape[1], size=len(hit))]
             return Rows(Arrays(ids=ids, offsets=rows.arrays.offsets), rows.labels)
         case "drop":
-            kept = ~(_inner(rows.arrays) & (generator.random(len(rows.arrays.ids)) < section.drop_words))
+            kept = ~(inner_tokens(rows.arrays) & (generator.random(len(rows.arrays.ids)) < section.drop_words))
             offsets = np.concatenate([[0], np.cumsum(kept)])[rows.arrays.offsets]
             return Rows(Arrays(ids=np.asarray(rows.arrays.ids)[kept], offsets=offsets), rows.labels)
         case "join":
@@ -128,12 +129,3 @@ def _joined(rows: Rows, generator: np.random.Generator) -> Rows:
         body = np.concatenate([head[: max(1, round(begin * (len(head) - 1)))], tail[max(1, round(end * (len(tail) - 1))) :]])
         documents.append(body if len(body) <= longest else np.concatenate([body[: longest - 1], body[-1:]]))
     return Rows(ragged(documents), rows.labels[first])
-
-
-def _inner(arrays: Arrays) -> NDArray[np.bool_]:
-    """Mark the tokens that are neither the first nor the last of their document."""
-    inner = np.ones(len(arrays.ids), bool)
-    filled = np.diff(arrays.offsets) > 0
-    inner[arrays.offsets[:-1][filled]] = False
-    inner[arrays.offsets[1:][filled] - 1] = False
-    return inner

@@ -1,6 +1,5 @@
 """Answers that someone gave before: an LLM, an API, last month's release. A table beside the data, matched to its rows."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from smelt.data.dataset import Dataset, Split
 from smelt.data.formats import open_table
 from smelt.data.rows import ROLES, Flaw, Reject, Role, check_row, excerpt, label_name, missing_column
+from smelt.data.staging import text_digest
 from smelt.errors import DataFault
 from smelt.language import say
 from smelt.recipe.model import PredictionsModel
@@ -38,7 +38,7 @@ def read_answers(section: PredictionsModel, dataset: Dataset) -> Answered:
     """
     found = _by_key(section)
     answers: dict[Role, list[str | None]] = {
-        role: [found.get(_digest(key)) for key in _keys(getattr(dataset, role), section)] for role in ROLES
+        role: [found.get(text_digest(key)) for key in _keys(getattr(dataset, role), section)] for role in ROLES
     }
     for role in ("dev", "confirm"):
         _refuse_gaps(role, answers[role], getattr(dataset, role), section)
@@ -57,7 +57,7 @@ def _by_key(section: PredictionsModel) -> dict[bytes, str]:
     found: dict[bytes, str | float] = {}
     for record in table.records((key, section.prediction)):
         row = Reject("", record.line, "", "") if isinstance(record, Flaw) else check_row(str(path), "", record)
-        if not isinstance(row, Reject) and found.setdefault(_digest(row.text), row.label) != row.label:
+        if not isinstance(row, Reject) and found.setdefault(text_digest(row.text), row.label) != row.label:
             raise DataFault(
                 say("{path}:{line}: a second, different answer to '{key}'", path=path, line=row.line, key=excerpt(row.text)),
                 step=say("Keep one answer per text, or match rows by their id with model.match: id."),
@@ -85,7 +85,3 @@ def _refuse_gaps(role: Role, answers: list[str | None], split: Split, section: P
             ),
             step=say("Let the reference answer every row of dev and confirm. Failed or empty answers need a value too, such as `none`."),
         )  # fmt: skip
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,6 +1,5 @@
 """Texts without labels: whatever a reference can answer, its students can learn from. Never those that choose or certify."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from smelt.data.dataset import Dataset, Split
 from smelt.data.formats import open_table
 from smelt.data.rows import Flaw, missing_column, text_fault
+from smelt.data.staging import text_digest
 from smelt.language import say
 
 _CHUNK = 8192
@@ -37,7 +37,7 @@ def read_unlabeled(path: Path, column: str, dataset: Dataset) -> Unlabeled:
     left_out = 0
     for record in table.records((column,)):
         text = None if isinstance(record, Flaw) else record.values[0]
-        digest = _digest(text) if isinstance(text, str) and not text_fault(text) else None
+        digest = text_digest(text) if isinstance(text, str) and not text_fault(text) else None
         if digest is None or digest in seen:
             left_out += 1
         else:
@@ -48,8 +48,4 @@ def read_unlabeled(path: Path, column: str, dataset: Dataset) -> Unlabeled:
 
 def _digests(split: Split) -> Iterator[bytes]:
     for start in range(0, len(split), _CHUNK):
-        yield from map(_digest, split.texts(slice(start, start + _CHUNK)))
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        yield from map(text_digest, split.texts(slice(start, start + _CHUNK)))

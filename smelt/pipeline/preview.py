@@ -8,6 +8,7 @@ from pathlib import Path
 from smelt.data.answers import read_answers
 from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
+from smelt.data.unlabeled import read_unlabeled
 from smelt.language import say
 from smelt.recipe.model import PredictionsModel, network_of
 from smelt.recipe.recipe import Recipe
@@ -80,6 +81,9 @@ def preview(recipe: Recipe) -> Preview:
         dataset = open_dataset(place / "data")
         if isinstance(recipe.model, PredictionsModel):
             read_answers(recipe.model, dataset)
+        transfer = recipe.compress.transfer
+        if transfer.path:
+            read_unlabeled(Path(transfer.path), transfer.text, dataset)
         facts = dataset.facts
         reach = [_reach(len(dataset.confirm), share, recipe.verify) for share in _DISAGREEMENTS]
         typical = _reach(len(dataset.confirm), _TYPICAL, recipe.verify)

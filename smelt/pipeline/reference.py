@@ -116,7 +116,7 @@ def _loss(context: Context, section: Train, given: Answered | None, codec: Class
     if given is None:
         return cross_entropy(section.label_smoothing)
     answers = [*given.answers["train"], *given.answers["dev"]]
-    return imitation_loss(_numbers(answers, codec), context.recipe.compress.distill.weight)
+    return imitation_loss(_numbers(answers, codec), context.recipe.compress.distill.weight, section.label_smoothing)
 
 
 def _numbers(answers: Sequence[str | None], codec: ClassifyCodec) -> NDArray[np.int64]:

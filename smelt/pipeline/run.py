@@ -154,11 +154,12 @@ class _Sitting:
         dataset = self.timed("data", lambda: _data(context))
         if until == "data":
             return self.result(None)
+        more = _more_texts(context, dataset)
         floor = self.timed("train", lambda: fit_floor(context, dataset))
         reference = self.timed("train", lambda: train_reference(context, dataset))
         if until == "train":
             return self.result(None)
-        timing, trials = self.timed("compress", lambda: _compress(context, dataset, reference))
+        timing, trials = self.timed("compress", lambda: _compress(context, dataset, reference, more))
         if until == "compress":
             return self.result(None)
         bench = Bench(dataset=dataset, reference=reference, floor=floor, trials=trials, reference_timing=timing)
@@ -222,7 +223,7 @@ def _source_mark(section: DataSection) -> list[object]:
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.is_file()]
 
 
-def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple[Timing | None, list[Trial]]:
+def _compress(context: Context, dataset: Dataset, reference: Reference, more: Sequence[str]) -> tuple[Timing | None, list[Trial]]:
     run, recipe = context.run, context.recipe
     _write_workload(context, dataset, reference)
     timing = _time_reference(context) if reference.given is None else None
@@ -234,7 +235,7 @@ def _compress(context: Context, dataset: Dataset, reference: Reference) -> tuple
         rows=reference.rows,
         dev=reference.dev,
         dev_texts=dataset.dev.texts(),
-        more_texts=_more_texts(context, dataset),
+        more_texts=more,
         reference_dev=reference.dev_answers,
         least_dev_score=least_dev_score(reference, recipe.verify.margin_points),
         text_column=context.text_column,
@@ -261,9 +262,7 @@ def _more_texts(context: Context, dataset: Dataset) -> Sequence[str]:
     if not section.path:
         return ()
     found = read_unlabeled(Path(section.path), section.text, dataset)
-    context.watch.stage(
-        "compress", say("{n:,} texts without labels; {left_out:,} are left out", n=len(found.texts), left_out=found.left_out)
-    )
+    context.watch.stage("data", say("{n:,} texts without labels; {left_out:,} are left out", n=len(found.texts), left_out=found.left_out))
     return found.texts
 
 

@@ -109,8 +109,8 @@ class Compress(Section):
     distill: Distill = Distill()
     transfer: Transfer = Transfer()
     cascade: Literal["auto", "none"] = "auto"
-    """Whether each student is also tried in front of the reference's own cheapest faithful format: it answers what it is sure of, the other one
-    the rest."""
+    """Whether each student is also tried in front of the reference's own cheapest faithful format: it answers what it is sure of, the
+    other one the rest."""
     calibration_rows: Count = 300
     """Training documents that set the ranges of static int8."""
     limits: Limits = Limits()

@@ -76,15 +76,22 @@ def load(rows: Rows, numbers: NDArray[np.int64], augment: Augment, noise_seed: t
 def _with_noise(arrays: Arrays, augment: Augment, generator: np.random.Generator) -> Arrays:
     """Drop and swap inner tokens of every document."""
     ids = np.array(arrays.ids)
-    inner = np.ones(len(ids), bool)
-    inner[arrays.offsets[:-1][np.diff(arrays.offsets) > 0]] = False
-    inner[arrays.offsets[1:][np.diff(arrays.offsets) > 0] - 1] = False
+    inner = inner_tokens(arrays)
     if augment.swap_words:
         for place in np.flatnonzero(inner[:-1] & inner[1:] & (generator.random(len(ids))[1:] < augment.swap_words)):
             ids[[place, place + 1]] = ids[[place + 1, place]]
     kept = ~(inner & (generator.random(len(ids)) < augment.drop_words))
     offsets = np.concatenate([[0], np.cumsum(kept)])[arrays.offsets]
     return Arrays(ids=ids[kept], offsets=offsets)
+
+
+def inner_tokens(arrays: Arrays) -> NDArray[np.bool_]:
+    """Mark the tokens that are neither the first nor the last of their document. Shape (T,)."""
+    inner = np.ones(len(arrays.ids), bool)
+    filled = np.diff(arrays.offsets) > 0
+    inner[arrays.offsets[:-1][filled]] = False
+    inner[arrays.offsets[1:][filled] - 1] = False
+    return inner
 
 
 def score_batches(rows: Rows, shape: BatchShape) -> list[NDArray[np.int64]]:

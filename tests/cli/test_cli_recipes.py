@@ -187,3 +187,15 @@ def test_compress_names_a_model_folder_that_is_not_there(smelt, rows):
     done = smelt("compress", "--model", "none", "--data", rows)
     assert done.code == 4
     assert "none: no such folder" in done.err
+
+
+def test_compress_takes_a_label_column_or_none(smelt, rows):
+    done = smelt("compress", "--model", ".", "--data", rows, "--unlabeled", "--label", "label")
+    assert done.code == 2
+    assert "--label and --unlabeled exclude each other" in done.err
+
+
+def test_check_names_a_missing_file_of_texts_without_labels(smelt, recipe):
+    done = smelt("check", "recipe.yaml", "--set", "compress.transfer.path=more.csv")
+    assert done.code == 4
+    assert "more.csv: no such file" in done.err

@@ -28,3 +28,8 @@ def test_a_missing_column_is_told(dataset, tmp_path):
     (tmp_path / "more.csv").write_text("body\nx\n", encoding="utf-8")
     with pytest.raises(DataFault, match=r"no column 'text'.*\n  Name the column in compress\.transfer\.text"):
         read_unlabeled(tmp_path / "more.csv", "text", dataset)
+
+
+def test_a_text_of_confirm_with_spaces_around_it_is_still_left_out(dataset, tmp_path):
+    (tmp_path / "more.csv").write_text(f'body\n"  {dataset.confirm.texts()[0]} "\n', encoding="utf-8")
+    assert read_unlabeled(tmp_path / "more.csv", "body", dataset).texts == []
