@@ -59,6 +59,8 @@ class Prediction:
     prediction: str
     scores: Sequence[float] | None = None
     """Calibrated probabilities in the order of the task's labels."""
+    group: str | None = None
+    """Whom the example comes from, where examples of one group err together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +109,26 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """One more thing that must not be lost, and whether it is kept. In percentage points, but for `cost`: cost per document."""
+
+    kind: str
+    """`recall`, `macro_f1`, `auroc` or `cost`."""
+    label: str | None
+    """The class, for `recall`."""
+    margin: float
+    drop: float
+    """Reference minus candidate, on confirm; for `cost` candidate minus reference."""
+    upper: float
+    """One-sided upper bound of the drop at the verdict's confidence."""
+    n: int
+    """Examples that it rests on."""
+    kept: bool
+    level: str
+    """`certificate` where the error was shown to stay below alpha, else `estimate`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What may be claimed, as `verify/verdict.json` holds it. Scores are fractions, points are percentage points."""
 
@@ -135,3 +157,5 @@ class Verdict:
     data_sha256: str
     isa: str | None
     """CPU flags the certificate is bound to."""
+    requirements: Sequence[Requirement] = ()
+    """What the recipe wants kept beside accuracy. A certificate needs all of them."""

@@ -39,7 +39,7 @@ class Pick:
 
 def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
     """Try each student's cheapest export in front of the reference's own cheapest faithful one, where it costs less than half of that."""
-    able = [trial for trial in trials if trial.dev_scores is not None]
+    able = [trial for trial in trials if trial.dev_scores is not None and _reads_alike(plan, trial)]
     own = [trial for trial in able if trial.source == plan.name]
     faithful = [trial for trial in own if _own_chance(plan, trial) >= _CHANCE]
     if not faithful:
@@ -49,6 +49,11 @@ def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
     fast = [min((trial for trial in able if trial.source == source), key=lambda trial: plan.cost(trial.candidate)) for source in sources]
     cheap = [trial for trial in fast if 2 * plan.cost(trial.candidate) < plan.cost(slow.candidate)]
     return [found for trial in cheap if (found := _cascade(plan, trial, slow))]
+
+
+def _reads_alike(plan: Search, trial: Trial) -> bool:
+    """Say whether a candidate reads the reference's tokens: both parts of a cascade are given the same ones."""
+    return trial.folder is not None and load_codec(trial.folder / "bundle").encoder.kind == plan.reference.codec.encoder.kind
 
 
 def pick_threshold(

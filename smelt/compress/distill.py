@@ -1,9 +1,10 @@
 """Distillation: the student answers as the reference does. Hinton, Vinyals and Dean 2015, arXiv 1503.02531.
 
-Shape letters: B batch, C classes.
+Shape letters: B batch, S sequence, C classes, D width.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,35 +20,69 @@ from smelt.train.loader import Batch
 
 
 def distill_loss(transfer: TransferSet, section: Distill, reference: Network) -> Loss:
-    """Return the loss against the reference's scores and the labels, and for a shallower transformer against its states too.
+    """Return the loss against the reference's scores and the labels; for a transformer against its states and attention too, if asked.
 
     Args:
         transfer: rows with the reference's scores. A row without a true label counts in the soft part alone.
         section: temperature and weights. The soft part is scaled by the temperature squared, as in section 2 of the paper.
-        reference: asked for its states where `hidden_weight` is above 0 and the student has states of the same width.
+        reference: asked for its states and attention where their weights are above 0 and the student has some, and for its answers to
+            mixtures.
     """
     teacher = torch.from_numpy(transfer.scores)
-    if isinstance(reference, TransformerNetwork):
-        reference.eval()
+    reference.eval()
 
     def loss(network: Network, batch: Batch) -> Tensor:
-        states: Tensor | float = 0.0
-        if section.hidden_weight and isinstance(network, TransformerNetwork) and isinstance(reference, TransformerNetwork):
-            reference.to(batch.ids_BS.device)
-            scores_BC, own = network.with_states(batch.ids_BS, batch.mask_BS)
-            with torch.no_grad():
-                _, theirs = reference.with_states(batch.ids_BS, batch.mask_BS)
-            states = states_distance(own, theirs, batch.mask_BS)
-        else:
-            scores_BC = network(batch.ids_BS, batch.mask_BS)
+        if section.mixup and float(torch.rand(())) < section.mixup:
+            return _mixed_loss(network, reference, batch, section.temperature)
+        scores_BC, inner = _scores(network, reference, batch, section)
         scores_BC = scores_BC.float()
         soft = soft_cross_entropy(scores_BC, teacher[batch.rows].to(scores_BC.device), section.temperature)
         labeled_B = torch.from_numpy(batch.rows < transfer.labeled).to(scores_BC.device)
         hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B, reduction="none")
         hard = (hard_B * labeled_B).sum() / labeled_B.sum().clamp(min=1)
-        return section.weight * soft + (1 - section.weight) * hard + section.hidden_weight * states
+        return section.weight * soft + (1 - section.weight) * hard + inner
 
     return loss
+
+
+def _scores(network: Network, reference: Network, batch: Batch, section: Distill) -> tuple[Tensor, Tensor | float]:
+    """Return the student's scores, and how far its states and attention are from the reference's, each by its weight."""
+    looks_inside = bool(section.hidden_weight or section.attention_weight)
+    if not (looks_inside and isinstance(network, TransformerNetwork) and isinstance(reference, TransformerNetwork)):
+        return network(batch.ids_BS, batch.mask_BS), 0.0
+    attention = section.attention_weight > 0
+    reference.to(batch.ids_BS.device)
+    own = network.with_states(batch.ids_BS, batch.mask_BS, attention=attention)
+    with torch.no_grad():
+        theirs = reference.with_states(batch.ids_BS, batch.mask_BS, attention=attention)
+    inner: Tensor | float = 0.0
+    if section.hidden_weight and own.states[0].shape[-1] == theirs.states[0].shape[-1]:
+        inner = inner + section.hidden_weight * states_distance(own.states, theirs.states, own.mask_BS)
+    if attention:
+        inner = inner + section.attention_weight * attention_distance(own.attention, theirs.attention, own.mask_BS)
+    return own.scores_BC, inner
+
+
+def _mixed_loss(network: Network, reference: Network, batch: Batch, temperature: float) -> Tensor:
+    """Mix each document's embeddings with another's and learn what the reference answers. Zhang et al. 2018; for text Guo et al. 2019."""
+    order = torch.randperm(len(batch.labels_B), device=batch.ids_BS.device)
+    share = float(torch.distributions.Beta(0.5, 0.5).sample())
+    mask_BS = torch.maximum(batch.mask_BS, batch.mask_BS[order])
+    reference.to(batch.ids_BS.device)
+    with mixed(reference, order, share), torch.no_grad():
+        theirs_BC = reference(batch.ids_BS, mask_BS).float()
+    with mixed(network, order, share):
+        return soft_cross_entropy(network(batch.ids_BS, mask_BS).float(), theirs_BC, temperature)
+
+
+@contextlib.contextmanager
+def mixed(network: Network, order: Tensor, share: float) -> Iterator[None]:
+    """Let the network's token embeddings give `share` of each document's own and the rest of the document that `order` puts beside it."""
+    hook = getattr(network, "embedding").register_forward_hook(lambda _m, _i, output: share * output + (1 - share) * output[order])  # noqa: B009
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def imitation_loss(answers: NDArray[np.int64], weight: float, label_smoothing: float = 0.0) -> Loss:
@@ -77,7 +112,7 @@ def states_distance(own: Sequence[Tensor], theirs: Sequence[Tensor], mask_BS: Te
 
     Args:
         own: the student's states after each layer, each (B, S, D).
-        theirs: the reference's, more of them; spread evenly they are matched to the student's, last to last.
+        theirs: the reference's, at least as many; spread evenly they are matched to the student's, last to last.
         mask_BS: 1 for tokens.
     """
     places = [round(place * (len(theirs) - 1) / (len(own) - 1)) for place in range(1, len(own))]
@@ -90,6 +125,21 @@ def states_distance(own: Sequence[Tensor], theirs: Sequence[Tensor], mask_BS: Te
         for mine, place in zip(own[1:], places, strict=True)
     ]
     return torch.stack(distances).mean()
+
+
+def attention_distance(own: Sequence[Tensor], theirs: Sequence[Tensor], mask_BS: Tensor) -> Tensor:
+    """Return the divergence of what tokens attend to, averaged over heads, in matched layers. After MiniLM, Wang et al. 2020, section 3.1.
+
+    Args:
+        own: the student's attention in each layer, each (B, heads, S, S).
+        theirs: the reference's, at least as many layers; matched as states are. It may have more heads.
+        mask_BS: 1 for tokens.
+    """
+    kept = mask_BS.bool()
+    ends = [round((place + 1) * len(theirs) / len(own)) - 1 for place in range(len(own))]
+    pairs = [(mine.float().mean(1)[kept], theirs[end].float().mean(1)[kept]) for mine, end in zip(own, ends, strict=True)]
+    tiny = 1e-9
+    return torch.stack([(goal * ((goal + tiny).log() - (mine + tiny).log())).sum(-1).mean() for mine, goal in pairs]).mean()
 
 
 def soft_cross_entropy(scores_BC: Tensor, teacher_BC: Tensor, temperature: float) -> Tensor:

@@ -7,26 +7,27 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from smelt.compress.cascade import cascades
-from smelt.compress.distill import distill_loss
-from smelt.compress.students import auto_students, build_student, embedding_of, epochs_of, learning_rate_of, names_of, steps_of
+from smelt.compress.linear import try_linear
+from smelt.compress.students import auto_students, embedding_of, names_of, steps_of
+from smelt.compress.teach import Lesson, teach
 from smelt.compress.transfer import TransferSet, texts_sha256, transfer_rows
-from smelt.compress.trial import Search, Trial, try_formats
-from smelt.compress.vocabulary import grow, renumber, shrink, used_tokens
+from smelt.compress.trial import Search, Trial, probe_cost, try_formats
 from smelt.language import say
 from smelt.models.build import Model, load_model
-from smelt.recipe.compress import Depth, Student
+from smelt.recipe.compress import Linear, NetworkStudent
 from smelt.run.disk import read_json
 from smelt.run.folder import code_version
 from smelt.train.device import find_device
 from smelt.train.evaluate import score_rows
 from smelt.train.rows import Rows
-from smelt.train.session import LOG, PLAN, Job, train
+from smelt.train.session import PLAN
 from smelt.types import Arrays, Candidate
 
 
@@ -42,9 +43,14 @@ def search(plan: Search) -> list[Trial]:
     if students:
         _transfer(plan)
     left = plan.seconds - (time.monotonic() - started)
-    for place, (name, section) in enumerate(zip(names_of(students), students, strict=True)):
+    named = dict(zip(names_of(students), students, strict=True))
+    for name, section in named.items():
+        if isinstance(section, Linear):
+            trials += try_linear(plan, name, section, steps_of(section, plan.reference.network), _answers_to_more(plan))
+    networks = [(name, section) for name, section in named.items() if not isinstance(section, Linear)]
+    for place, (name, section) in enumerate(networks):
         started = time.monotonic()
-        share = left / (len(students) - place) * (2 if len(students) - place > 1 else 1)
+        share = left / (len(networks) - place) * (2 if len(networks) - place > 1 else 1)
         student = _student(plan, name, section, min(share, left))
         left -= max(student.seconds, time.monotonic() - started)
         steps = steps_of(section, plan.reference.network)
@@ -71,7 +77,7 @@ def _hopeless(name: str, steps: Sequence[str], student: _Student, least: float) 
     return Trial(candidate=candidate, source=name, folder=None, dev_scores=None)
 
 
-def _student(plan: Search, name: str, section: Student, seconds: float) -> _Student:
+def _student(plan: Search, name: str, section: NetworkStudent, seconds: float) -> _Student:
     """Train one student, or find it trained."""
     inputs = plan.inputs | {
         "student": section.model_dump(mode="json"), "distill": plan.section.distill.model_dump(mode="json"),
@@ -80,34 +86,12 @@ def _student(plan: Search, name: str, section: Student, seconds: float) -> _Stud
     }  # fmt: skip
 
     def fill(folder: Path, work: Path) -> None:
-        transfer = _transfer(plan)
-        whole = build_student(section, plan.reference.network, len(plan.reference.codec.labels), plan.train.seed)
-        used = None if isinstance(section, Depth) else used_tokens(transfer.rows, plan.dev)
-        rows, dev = (one if used is None else renumber(one, used) for one in (transfer.rows, plan.dev))
-        network = whole if used is None else shrink(whole, used)
-        job = Job(
-            name=name,
-            network=network,
-            rows=rows,
-            dev=dev,
-            labels=plan.reference.codec.labels,
-            section=plan.train.model_copy(update={"report": "score"}),
-            loss=distill_loss(transfer, plan.section.distill, plan.reference.network),
-            auto_rate=learning_rate_of(section),
-            seconds=seconds,
-            epochs=section.epochs,
-            most_epochs=epochs_of(section),
-            watch=lambda step, facts: plan.watch(name, step, facts),
-        )
-        progress = train(job, work, plan.run.disk)
-        (network if used is None else grow(network, whole, used)).save(folder)
-        plan.reference.codec.save(folder)
-        (folder / LOG).write_bytes((work / LOG).read_bytes())
-        facts = {"dev_score": progress.best_score, "seconds": progress.seconds}
-        (folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
+        measure = partial(probe_cost, plan)
+        teach(Lesson(plan, name, section, _transfer(plan), seconds, plan.train.seed, measure), folder, work)
 
     folder = plan.run.stage(f"compress/{name}", inputs, fill)
-    return _Student(load_model(folder), **json.loads((folder / "training.json").read_text(encoding="utf-8")))
+    facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    return _Student(load_model(folder), facts["dev_score"], facts["seconds"])
 
 
 def _transfer(plan: Search) -> TransferSet:
@@ -130,6 +114,15 @@ def _transfer(plan: Search) -> TransferSet:
     found = load_file(plan.run.stage("compress/transfer", inputs, fill) / "transfer.safetensors")
     rows = Rows(Arrays(ids=found["ids"], offsets=found["offsets"]), found["labels"])
     return TransferSet(rows, found["scores"], labeled=len(plan.rows))
+
+
+def _answers_to_more(plan: Search) -> list[str]:
+    """Return the reference's labels of the texts that have none."""
+    if not plan.more_texts:
+        return []
+    start = len(plan.rows)
+    scores = _transfer(plan).scores[start : start + len(plan.more_texts)]
+    return [plan.reference.codec.labels[number] for number in scores.argmax(1)]
 
 
 def _precision_of(plan: Search) -> str:

@@ -11,9 +11,10 @@ from smelt.language import say
 from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.models.network import Network
 from smelt.models.rnn import RnnNetwork, RnnSizes
+from smelt.models.slices import SlicedNetwork, parts_of
 from smelt.models.static import StaticNetwork, StaticSizes
 from smelt.models.transformer import TransformerNetwork
-from smelt.recipe.compress import Cnn, Depth, Rnn, Static, Student
+from smelt.recipe.compress import Cnn, Depth, Linear, NetworkStudent, Rnn, Static, Student, Width
 
 
 def names_of(sections: Sequence[Student]) -> list[str]:
@@ -28,9 +29,11 @@ def name_of(section: Student) -> str:
     match section:
         case Depth():
             return f"depth{section.layers}"
+        case Width():
+            return f"width{round(100 * section.cost)}" + ("" if section.layers == "all" else f"-depth{section.layers}")
         case Rnn():
             return section.cell
-        case Static() | Cnn():
+        case Static() | Cnn() | Linear():
             return section.kind
         case _:
             assert_never(section)
@@ -42,10 +45,16 @@ def steps_of(section: Student, reference: Network) -> list[str]:
         case Depth():
             whole = reference.depth if isinstance(reference, TransformerNetwork) else section.layers
             return [f"depth: {section.layers} of {whole} layers", "distill: logits"]
+        case Width():
+            whole = reference.depth if isinstance(reference, TransformerNetwork) else 0
+            layers = [] if section.layers == "all" else [f"depth: {section.layers} of {whole} layers"]
+            return [*layers, f"width: heads and columns cut to {section.cost:.0%} of the cost", "distill: logits"]
         case Static():
             return [f"static: embeddings of the reference, hidden {section.hidden}", "distill: logits"]
         case Cnn():
             return [f"cnn: {section.filters} filters of widths {', '.join(map(str, section.kernels))}", "distill: logits"]
+        case Linear():
+            return [say("TF-IDF and a linear classifier")]
         case Rnn():
             return [f"{section.cell}: hidden {section.hidden}, both directions", "distill: logits"]
         case _:
@@ -56,10 +65,12 @@ def auto_students(reference: Network) -> list[Student]:
     """Return the students of `auto`, cheapest promising first."""
     depth = reference.depth if isinstance(reference, TransformerNetwork) else 0
     shallower: list[Student] = [Depth(layers=layers) for layers in dict.fromkeys((depth // 2, depth // 3)) if layers]
-    return [Static(), *shallower, Cnn()]
+    return [Linear(), Static(), *shallower, Cnn()]
 
 
-def build_student(section: Student, reference: Network, classes: int, seed: int) -> Network:
+def build_student(
+    section: Depth | Static | Cnn | Rnn, reference: Network, classes: int, seed: int, *, layers: Sequence[int] | None = None
+) -> Network:
     """Build a student before its training.
 
     Args:
@@ -67,13 +78,14 @@ def build_student(section: Student, reference: Network, classes: int, seed: int)
         reference: a trained network; it is not changed.
         classes: of the task.
         seed: of what is random in it.
+        layers: those that a shallower copy keeps; None spreads them evenly.
 
     Raises:
         UsageFault: the reference has fewer layers than the student shall keep, or none.
     """
     torch.manual_seed(seed)
     if isinstance(section, Depth):
-        return _shallower(section, reference)
+        return shallower(section.layers, reference, layers)
     embedding = embedding_of(reference)
     vocabulary, dim = embedding.num_embeddings, embedding.embedding_dim
     match section:
@@ -91,21 +103,34 @@ def build_student(section: Student, reference: Network, classes: int, seed: int)
     return student
 
 
-def _shallower(section: Depth, reference: Network) -> Network:
-    """Copy the reference with some of its layers; the embeddings stay as they are."""
+def shallower(wanted: int, reference: Network, layers: Sequence[int] | None = None) -> TransformerNetwork:
+    """Copy the reference with some of its layers, evenly spread unless they are named; the embeddings stay as they are."""
     depth = reference.depth if isinstance(reference, TransformerNetwork) else 0
-    if section.layers > depth or not isinstance(reference, TransformerNetwork):
+    if wanted > depth or not isinstance(reference, TransformerNetwork):
         raise UsageFault(
             say(
                 "compress.students: depth {layers} wants a reference of more layers; this one has {depth}",
-                layers=section.layers,
+                layers=wanted,
                 depth=depth,
             ),
             step=say("Take fewer layers, or a student of kind static, cnn or rnn."),
         )
-    student = reference.with_layers(evenly(section.layers, depth))
+    student = reference.with_layers(layers or evenly(wanted, depth))
     student.embedding.weight.requires_grad = False
     return student
+
+
+def sliced_copy(section: Width, reference: Network) -> SlicedNetwork:
+    """Copy the reference, or some of its layers, as a network that can be cut.
+
+    Raises:
+        UsageFault: its architecture cannot be cut, or it has fewer layers.
+    """
+    depth = reference.depth if isinstance(reference, TransformerNetwork) else 1
+    copied = shallower(depth if section.layers == "all" else section.layers, reference)
+    network = SlicedNetwork(copied.hugging_face, copied.windows)
+    parts_of(network)
+    return network
 
 
 def evenly(kept: int, depth: int) -> Sequence[int]:
@@ -122,11 +147,11 @@ def embedding_of(reference: Network) -> nn.Embedding:
     return found
 
 
-def learning_rate_of(section: Student) -> float:
+def learning_rate_of(section: NetworkStudent) -> float:
     """Return the peak learning rate of a student's AdamW."""
-    return 2e-4 if isinstance(section, Depth) else 2e-3
+    return 2e-4 if isinstance(section, Depth | Width) else 2e-3
 
 
-def epochs_of(section: Student) -> int:
+def epochs_of(section: NetworkStudent) -> int:
     """Return the most epochs that `auto` takes."""
-    return 8 if isinstance(section, Depth) else 12
+    return 8 if isinstance(section, Depth | Width) else 12

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from smelt.errors import SmeltError
 from smelt.export.bundle import Probe, check_parity, split_format, write_bundle
 from smelt.export.formats import formats_of
 from smelt.models.build import Model
+from smelt.models.network import Network
 from smelt.models.session import LiveSession
 from smelt.recipe.compress import Compress, Format
 from smelt.recipe.train import Train
@@ -51,6 +53,8 @@ class Search:
     """What its own formats are called after: `reference` or `encoder`."""
     rows: Rows
     dev: Rows
+    train_texts: Callable[[], Sequence[str]]
+    """Reads the documents of train, for the student that has an encoding of its own."""
     dev_texts: Sequence[str]
     more_texts: Sequence[str]
     """Texts without labels for the students to learn on; none of them in dev or confirm."""
@@ -143,6 +147,23 @@ def measure(plan: Search, bundle: Path, codec: ClassifyCodec, scores: NDArray[np
         "size_bytes": sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()),
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
+
+
+def probe_cost(plan: Search, network: Network) -> float:
+    """Return what a network would cost, exported to the first of int8 formats that the recipe has, else to its first format at all."""
+    able: list[Format] = [form for form in plan.section.formats if form in formats_of(network)]
+    quick: list[Format] = [form for form in able if form.endswith("-int8")]
+    form = (quick or able)[0]
+    with tempfile.TemporaryDirectory(prefix="smelt-probe-") as place:
+        folder = Path(place) / "bundle"
+        folder.mkdir()
+        calibration = [plan.rows.take([row]) for row in spread(len(plan.rows), _PROBES)]
+        facts = Manifest(name="probe", family="network", runtime="numpy", precision="fp32", text_column=plan.text_column, isa=isa())
+        write_bundle(network, plan.reference.codec, form, facts, calibration=calibration, folder=folder)
+        timing = asdict(plan.clock(folder, plan.workload, BUNDLES))
+        timing.pop("latency_threads")
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return plan.cost(Candidate(name="probe", steps=[], runtime="", precision="", size_bytes=size, **timing))
 
 
 def _probe(plan: Search, model: Model) -> Probe:

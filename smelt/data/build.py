@@ -47,7 +47,7 @@ def prepare(section: Section, folder: Path, work: Path, disk: Disk, facts: Mappi
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
         staged = stage(source, rows / "rows.arrow", result / REJECTS)
-        chosen = choose(staged.roles, staged.texts, staged.labels, section.splits)
+        chosen = choose(staged.roles, staged.texts, staged.labels, section.splits, staged.groups)
         _check(staged, chosen, source)
         hashes: dict[Role, str] = {role: write_split(staged, chosen.rows[role], result / f"{role}.arrow") for role in ROLES}
         write_json(result / FACTS, collect_facts(staged, chosen, hashes, source), disk)

@@ -15,6 +15,8 @@ from smelt.errors import EnvironmentFault
 from smelt.language import say
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("label", pa.string())])
+GROUPED = SCHEMA.append(pa.field("group", pa.string()))
+"""Where rows come in groups."""
 FACTS = "data.json"
 REJECTS = "rejects.jsonl"
 
@@ -54,6 +56,11 @@ class Split:
     def labels(self) -> list[str]:
         """The labels of all rows, as a new list."""
         return self._table.column("label").to_pylist()
+
+    @property
+    def groups(self) -> list[str] | None:
+        """The group of each row, as a new list; None where the data has none."""
+        return self._table.column("group").to_pylist() if "group" in self._table.column_names else None
 
     @property
     def ids(self) -> list[str]:

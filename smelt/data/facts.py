@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from smelt.data.dataset import SCHEMA
+from smelt.data.dataset import GROUPED, SCHEMA
 from smelt.data.rows import ROLES, Role, Source
 from smelt.data.splits import Chosen, Indices
 from smelt.data.staging import Staged
@@ -21,14 +21,16 @@ _FEW_ROWS = 200
 def write_split(staged: Staged, rows: Indices, path: Path) -> str:
     """Write the rows as an uncompressed Arrow file and return the sha256 of their content.
 
-    The hash is over one line of JSON per row, `["id", "text", "label"]`, in the order of the file.
+    The hash is over one line of JSON per row, `["id", "text", "label"]`, in the order of the file, with the group behind them if any.
     """
     digest = hashlib.sha256()
     names = pa.array(staged.names, pa.string())
-    with pa.ipc.new_file(str(path), SCHEMA) as sink:
+    schema = SCHEMA if staged.groups is None else GROUPED
+    with pa.ipc.new_file(str(path), schema) as sink:
         for batch in _taken(staged, rows):
             labels = names.take(pa.array(staged.order[batch.column("label").to_numpy()]))
-            batch = pa.record_batch([batch.column("id"), batch.column("text"), labels], schema=SCHEMA)
+            groups = [] if staged.groups is None else [batch.column("group")]
+            batch = pa.record_batch([batch.column("id"), batch.column("text"), labels, *groups], schema=schema)
             sink.write_batch(batch)
             for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 digest.update(json.dumps(row, ensure_ascii=False).encode() + b"\n")

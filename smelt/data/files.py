@@ -1,12 +1,12 @@
 """Rows from one file, or from a folder with one file per split."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from smelt.data.formats import format_of, open_table
-from smelt.data.rows import Flaw, Part, Reject, Role, Row, Source, Table, check_row, excerpt, missing_column
+from smelt.data.rows import Flaw, Part, Reject, Role, Row, Source, Table, check_row, excerpt, missing_column, named_columns
 from smelt.data.splits import named_splits
 from smelt.errors import DataFault
 from smelt.language import say
@@ -108,16 +108,16 @@ def _refuse_shared(files: dict[Role, Path]) -> None:
 
 def _part(path: Path, section: FilesData) -> Part:
     table = open_table(path, section.encoding)
-    for key, column in (("text", section.text), ("label", section.label)):
+    for key, column in named_columns(section).items():
         if column not in table.columns:
             raise missing_column(path, column, table.columns, say("Name the column in data.{key}.", key=key))
     gb = table.encoding == "gb18030" and section.encoding == "auto"
     notes = (say("{file}: read as GB18030, since it is not UTF-8", file=path.name),) if gb else ()
-    return Part(str(path), partial(_rows, table, section.text, section.label), notes)
+    return Part(str(path), partial(_rows, table, tuple(named_columns(section).values())), notes)
 
 
-def _rows(table: Table, text: str, label: str) -> Iterator[Row | Reject]:
-    for number, record in enumerate(table.records((text, label)), 1):
+def _rows(table: Table, columns: Sequence[str]) -> Iterator[Row | Reject]:
+    for number, record in enumerate(table.records(columns), 1):
         if isinstance(record, Flaw):
             yield Reject(str(table.path), record.line, record.reason, excerpt(record.excerpt))
         else:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from smelt.data.rows import Part, Record, Reject, Row, Source, check_row, excerpt, missing_column
+from smelt.data.rows import Part, Record, Reject, Row, Source, check_row, excerpt, missing_column, named_columns
 from smelt.data.splits import named_splits
 from smelt.errors import DataFault, EnvironmentFault
 from smelt.language import say
@@ -80,7 +80,7 @@ def open_hub(section: HubData, load: Load = load_hub) -> Source:
 def _part(section: HubData, name: str, split: HubSplit) -> Part:
     place = f"{section.path}/{name}"
     features = split.features if split.features is not None else next(iter(split), {})
-    for key, column in (("text", section.text), ("label", section.label)):
+    for key, column in named_columns(section).items():
         if column not in features:
             raise missing_column(place, column, list(features), say("Name the column in data.{key}.", key=key))
     classes = getattr(features[section.label], "names", None)
@@ -89,12 +89,17 @@ def _part(section: HubData, name: str, split: HubSplit) -> Part:
 
 def _rows(section: HubData, name: str, split: HubSplit, classes: Sequence[str] | None) -> Iterator[Row | Reject]:
     try:
-        for number, values in enumerate(split.select_columns([section.text, section.label]), 1):
+        groups = [section.group] if section.group else []
+        for number, values in enumerate(split.select_columns([section.text, section.label, *groups]), 1):
             label = values[section.label]
             if classes is not None and isinstance(label, int):
                 # The hub marks rows without an answer by -1.
                 label = classes[label] if 0 <= label < len(classes) else None
-            yield check_row(f"{section.path}/{name}", f"{name}-{number}", Record(number, [values[section.text], label]))
+            yield check_row(
+                f"{section.path}/{name}",
+                f"{name}-{number}",
+                Record(number, [values[section.text], label, *(values[group] for group in groups)]),
+            )
     except (OSError, RuntimeError) as error:
         raise EnvironmentFault(_message(section, error), step=say("Is the network there? Run the same command again.")) from error
 

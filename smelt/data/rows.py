@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from smelt.errors import DataFault
 from smelt.language import say
+from smelt.recipe.data import FilesData, HubData
 
 Role = Literal["train", "dev", "confirm"]
 ROLES: tuple[Role, ...] = ("train", "dev", "confirm")
@@ -66,6 +67,8 @@ class Row(NamedTuple):
     text: str
     label: str | float
     """A float until all labels are known: `1.0` is called "1" if every label is a whole number."""
+    group: str = ""
+    """Whom the row comes from; empty where the recipe names no column of groups."""
 
 
 class Reject(NamedTuple):
@@ -98,12 +101,14 @@ class Source:
 
 
 def check_row(file: str, row_id: str, record: Record) -> Row | Reject:
-    """Take a (text, label) record or say why not."""
-    text, label = record.values
+    """Take a (text, label) or (text, label, group) record or say why not."""
+    text, label, *groups = record.values
     reason = text_fault(text) or _label_fault(label)
+    if not reason and groups and (groups[0] is None or not str(groups[0]).strip()):
+        reason = say("no group")
     if reason:
         return Reject(file, record.line, reason, excerpt(text))
-    return Row(row_id, record.line, str(text), _label_value(label))
+    return Row(row_id, record.line, str(text), _label_value(label), excerpt(groups[0]) if groups else "")
 
 
 def text_fault(text: object) -> str:
@@ -136,6 +141,12 @@ def excerpt(value: object) -> str:
     except RecursionError:
         line = type(value).__name__
     return "".join(character if character.isprintable() else "\ufffd" for character in line)
+
+
+def named_columns(section: FilesData | HubData) -> dict[str, str]:
+    """Return the columns that a section names, by its key: text, label, and group where there are groups."""
+    names = {"text": section.text, "label": section.label}
+    return names | ({"group": section.group} if section.group else {})
 
 
 def missing_column(place: str | Path, column: str, columns: Sequence[str], step: str) -> DataFault:

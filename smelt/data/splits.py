@@ -38,7 +38,9 @@ def named_splits(splits: Splits) -> dict[Role, str]:
     return {role: name for role, name in named.items() if isinstance(name, str)}
 
 
-def choose(roles: NDArray[np.int8], texts: NDArray[np.int64], labels: NDArray[np.int32], splits: Splits) -> Chosen:
+def choose(
+    roles: NDArray[np.int8], texts: NDArray[np.int64], labels: NDArray[np.int32], splits: Splits, groups: NDArray[np.int64] | None = None
+) -> Chosen:
     """Carve, drop duplicates, sample; in this order.
 
     Args:
@@ -46,6 +48,7 @@ def choose(roles: NDArray[np.int8], texts: NDArray[np.int64], labels: NDArray[np
         texts: equal numbers mean equal texts. Shape (N,).
         labels: from 0 to L - 1. Shape (N,).
         splits: names and shares.
+        groups: equal numbers mean equal groups, each of which is carved as a whole. Shape (N,).
 
     Raises:
         DataFault: `train_rows` is below the number of labels.
@@ -53,7 +56,10 @@ def choose(roles: NDArray[np.int8], texts: NDArray[np.int64], labels: NDArray[np
     train, dev, confirm = (np.flatnonzero(roles == place) for place in range(len(ROLES)))
     train, conflicting = _without_repeats(train, texts, labels)
     repeats = int((roles == 0).sum()) - len(train)
-    train, dev, confirm = _carve(train, dev, confirm, labels, splits)
+    if groups is None:
+        train, dev, confirm = _carve(train, dev, confirm, labels, splits)
+    else:
+        train, dev, confirm = _carve_groups(train, dev, confirm, groups, splits)
     kept_dev = dev[~np.isin(texts[dev], texts[confirm])]
     kept_train = train[~np.isin(texts[train], texts[np.concatenate([dev, confirm])])]
     return Chosen(
@@ -104,6 +110,22 @@ def _carve(train: Indices, dev: Indices, confirm: Indices, labels: NDArray[np.in
     limit = for_confirm[labels[train]]
     to_confirm = rank < limit
     to_dev = (rank >= limit) & (rank < limit + for_dev[labels[train]])
+    return (
+        train[~to_confirm & ~to_dev],
+        train[to_dev] if isinstance(splits.dev, float) else dev,
+        train[to_confirm] if isinstance(splits.confirm, float) else confirm,
+    )
+
+
+def _carve_groups(train: Indices, dev: Indices, confirm: Indices, groups: Indices, splits: Splits) -> tuple[Indices, Indices, Indices]:
+    """Take whole groups out of train, in an order of chance, until the shares are reached. Labels are not stratified."""
+    names, numbers, sizes = np.unique(groups[train], return_inverse=True, return_counts=True)
+    order = np.argsort(np.random.PCG64(splits.seed).random_raw(len(names)), kind="stable")
+    before = np.empty(len(names), np.int64)
+    before[order] = np.cumsum(sizes[order]) - sizes[order]
+    for_confirm = splits.confirm * len(train) if isinstance(splits.confirm, float) else 0.0
+    for_dev = splits.dev * len(train) if isinstance(splits.dev, float) else 0.0
+    to_confirm, to_dev = (before < for_confirm)[numbers], ((before >= for_confirm) & (before < for_confirm + for_dev))[numbers]
     return (
         train[~to_confirm & ~to_dev],
         train[to_dev] if isinstance(splits.dev, float) else dev,

@@ -17,7 +17,7 @@ from smelt.data.rows import ROLES, Reject, Row, Source, cjk_characters, label_na
 from smelt.errors import DataFault
 from smelt.language import say
 
-SCHEMA = pa.schema([("id", pa.string()), ("line", pa.int64()), ("text", pa.string()), ("label", pa.int32())])
+SCHEMA = pa.schema([("id", pa.string()), ("line", pa.int64()), ("text", pa.string()), ("label", pa.int32()), ("group", pa.string())])
 MAX_LABELS = 10_000
 """More different answers than this are no classes."""
 _BATCH_ROWS = 4096
@@ -36,6 +36,8 @@ class Staged:
     """Equal numbers mean equal texts after NFC and stripping (16 bytes of BLAKE2b)."""
     labels: NDArray[np.int32]
     """Place in `names`."""
+    groups: NDArray[np.int64] | None
+    """Equal numbers mean equal groups; None where there are none."""
     characters: NDArray[np.int32]
     cjk: NDArray[np.int32]
     """Chinese, Japanese and Korean characters."""
@@ -117,6 +119,8 @@ class _Columns:
     def __init__(self) -> None:
         self.roles = array("b")
         self.digests = bytearray()
+        self.groups = array("q")
+        self.group_numbers: dict[str, int] = {}
         self.labels = array("i")
         self.characters = array("i")
         self.cjk = array("i")
@@ -130,7 +134,9 @@ class _Columns:
         self.cjk.extend(cjk_characters(row.text) for row in rows)
         for row in rows:
             self.digests += text_digest(row.text)
-        return pa.record_batch([[row.id for row in rows], [row.line for row in rows], [row.text for row in rows], labels], schema=SCHEMA)
+        self.groups.extend(self.group_numbers.setdefault(row.group, len(self.group_numbers)) for row in rows)
+        fields = ([getattr(row, name) for row in rows] for name in ("id", "line", "text"))
+        return pa.record_batch([*fields, labels, [row.group for row in rows]], schema=SCHEMA)
 
     def finish(self, path: Path, bad_rows: int) -> Staged:
         whole = all(label.is_integer() for label in self.spellings if isinstance(label, float))
@@ -143,6 +149,7 @@ class _Columns:
             # Comparing S16 drops trailing NULs of both sides: as all are 16 bytes long, equal still means equal.
             texts=np.unique(np.frombuffer(self.digests, "S16"), return_inverse=True)[1],
             labels=order[np.frombuffer(self.labels, np.int32)],
+            groups=np.frombuffer(self.groups, np.int64) if any(self.group_numbers) else None,
             characters=np.frombuffer(self.characters, np.int32),
             cjk=np.frombuffer(self.cjk, np.int32),
             names=names,

@@ -1,7 +1,7 @@
 """Assemble a bundle: graph, codec, manifest; and do not call it one before it answers as the live module does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,11 +13,14 @@ from smelt.export.formats import write_graph
 from smelt.language import say
 from smelt.models.network import Network
 from smelt.models.static import StaticNetwork
+from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Format
 from smelt.runtime.build import open_session
 from smelt.runtime.isa import isa
 from smelt.runtime.manifest import Manifest, Precision, Runtime, read_manifest, seal
 from smelt.tasks.classify import ClassifyCodec
+from smelt.tasks.padding import take
+from smelt.tasks.windows import split_windows
 from smelt.types import Arrays, Session
 
 _PACKAGES = {"numpy": ("numpy",), "openvino": ("openvino",), "onnxruntime": ("onnxruntime",)}
@@ -56,9 +59,14 @@ def write_bundle(
         calibration: for static int8.
         folder: to fill.
     """
+    windows = network.windows if isinstance(network, TransformerNetwork) else None
+    if windows:
+        pieces = [split_windows(arrays, windows)[0] for arrays in calibration]
+        calibration = [take(piece, [0]) for piece in pieces if len(piece)]
     write_graph(network, form, calibration, folder)
     codec.save(folder)
     runtime, precision = split_format(form)
+    facts = replace(facts, windows=asdict(windows) if windows else None)
     family = "static" if isinstance(network, StaticNetwork) else "network"
     seal(folder, replace(facts, family=family, runtime=runtime, precision=precision, isa=isa(), versions=versions_of(runtime)))
 

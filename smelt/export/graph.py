@@ -43,8 +43,11 @@ def _plain_attention(network: Network) -> Iterator[None]:
     if not isinstance(network, TransformerNetwork):
         yield
         return
+    before, windows = network.hugging_face.config._attn_implementation or "sdpa", network.windows
+    network.windows = None
     network.hugging_face.set_attn_implementation("eager")
     try:
         yield
     finally:
-        network.hugging_face.set_attn_implementation("sdpa")
+        network.hugging_face.set_attn_implementation(before)
+        network.windows = windows

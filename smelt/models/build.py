@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import assert_never
+from typing import Literal, assert_never
 
 import torch
 from transformers import PreTrainedConfig
@@ -15,13 +15,16 @@ from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.models.folder import check_folder, find_weights
 from smelt.models.network import CONFIG, Network, read_weights
 from smelt.models.rnn import RnnNetwork, RnnSizes
+from smelt.models.slices import FAMILY, open_sliced
 from smelt.models.static import StaticNetwork, StaticSizes
 from smelt.models.transformer import TransformerNetwork, TransformerSizes, from_folder, from_sizes
 from smelt.models.vocabulary import train_encoder
 from smelt.recipe.model import CnnModel, NetworkSection, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel
+from smelt.recipe.task import WindowsSection
 from smelt.tasks.classify import SETTINGS, ClassifyCodec, load_codec
 from smelt.tasks.ngrams import is_words
 from smelt.tasks.tokens import FILE, TokenEncoder, read_tokenizer
+from smelt.tasks.windows import Windows
 
 _SHOWN = 5
 
@@ -34,7 +37,10 @@ class Model:
     codec: ClassifyCodec
 
 
-def build_model(section: NetworkSection, labels: Sequence[str], texts: Iterable[str], seed: int, *, fine_tuned: bool = False) -> Model:
+def build_model(
+    section: NetworkSection, labels: Sequence[str], texts: Iterable[str], seed: int,
+    *, fine_tuned: bool = False, windows: WindowsSection | Literal["none"] = "none",
+) -> Model:  # fmt: skip
     """Build the reference before training, or open it where its weights are already fine-tuned.
 
     Args:
@@ -43,6 +49,7 @@ def build_model(section: NetworkSection, labels: Sequence[str], texts: Iterable[
         texts: training documents; read only where a vocabulary is trained.
         seed: of the random weights.
         fine_tuned: keep the classification head and the labels that the weights bring.
+        windows: how documents are read that are longer than `max_tokens`; for transformers.
 
     Raises:
         BundleFault: the weights' folder is unsafe or damaged.
@@ -50,7 +57,7 @@ def build_model(section: NetworkSection, labels: Sequence[str], texts: Iterable[
     """
     torch.manual_seed(seed)
     if isinstance(section, PretrainedTransformer):
-        return _pretrained(section, labels, fine_tuned=fine_tuned)
+        return _pretrained(section, labels, windows, fine_tuned=fine_tuned)
     if fine_tuned:
         raise DataFault(
             say("model.kind {kind} has no weights yet, and the recipe has no train section", kind=section.kind),
@@ -58,9 +65,10 @@ def build_model(section: NetworkSection, labels: Sequence[str], texts: Iterable[
         )
     encoder = train_encoder(texts, section.vocabulary, section.max_tokens)
     network = _from_scratch(section, encoder.size, len(labels))
-    if isinstance(network, TransformerNetwork):
-        _name_labels(network, labels)
-    return Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder))
+    if not isinstance(network, TransformerNetwork):
+        return Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder))
+    _name_labels(network, labels)
+    return _with_windows(Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder)), windows)
 
 
 def load_model(folder: Path) -> Model:
@@ -69,7 +77,10 @@ def load_model(folder: Path) -> Model:
     Raises:
         BundleFault: it is unsafe, damaged or of an unknown family.
     """
-    return Model(load_network(folder), load_codec(folder))
+    model = Model(load_network(folder), load_codec(folder))
+    if isinstance(model.network, TransformerNetwork):
+        model.network.windows = model.codec.windows
+    return model
 
 
 def load_network(folder: Path) -> Network:
@@ -83,6 +94,8 @@ def load_network(folder: Path) -> Network:
         if not isinstance(config, dict) or "smelt_family" not in config:
             check_folder(folder)
             return from_folder(folder, classes=None)
+        if config["smelt_family"] == FAMILY:
+            return open_sliced(folder, config)
         network = _of_family(config["smelt_family"], config["sizes"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise BundleFault(say("{folder}: unreadable model: {reason}", folder=folder, reason=error)) from error
@@ -102,7 +115,9 @@ def _of_family(family: str, sizes: dict) -> Network:
             raise BundleFault(say("unknown model family '{family}'", family=family))
 
 
-def _pretrained(section: PretrainedTransformer, labels: Sequence[str], *, fine_tuned: bool) -> Model:
+def _pretrained(
+    section: PretrainedTransformer, labels: Sequence[str], windows: WindowsSection | Literal["none"], *, fine_tuned: bool
+) -> Model:
     """Open pretrained weights with a new head for the labels, or with the head and labels they have."""
     folder = find_weights(section.weights, section.revision)
     if (folder / SETTINGS).is_file():
@@ -117,7 +132,20 @@ def _pretrained(section: PretrainedTransformer, labels: Sequence[str], *, fine_t
         raise BundleFault(say("{folder}: its tokenizer has more tokens than the model", folder=folder))
     if section.freeze == "embeddings":
         network.embedding.weight.requires_grad = False
-    return Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder))
+    return _with_windows(Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder)), windows)
+
+
+def _with_windows(model: Model, section: WindowsSection | Literal["none"]) -> Model:
+    """Let the codec read as much as the windows hold, and the network read it by windows."""
+    encoder = model.codec.encoder
+    if section == "none" or not isinstance(encoder, TokenEncoder) or not isinstance(model.network, TransformerNetwork):
+        return model
+    size = encoder.max_tokens
+    stride = max(1, (size - 2) * 3 // 4) if section.stride == "auto" else section.stride
+    windows = Windows(tokens=size, stride=min(stride, size - 2), pool=section.pool)
+    model.network.windows = windows
+    longer = TokenEncoder(encoder.tokenizer, size + (section.most - 1) * windows.stride)
+    return Model(model.network, replace(model.codec, encoder=longer, windows=windows))
 
 
 def _name_labels(network: TransformerNetwork, labels: Sequence[str]) -> None:

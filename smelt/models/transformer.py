@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.models.bert import BertConfig, BertForSequenceClassification
@@ -16,6 +18,9 @@ from transformers.utils import logging
 from smelt.errors import BundleFault
 from smelt.language import say
 from smelt.models.network import Network, check_finite
+from smelt.tasks.padding import pad
+from smelt.tasks.windows import Pool, Windows, split_windows
+from smelt.types import Arrays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,19 +42,51 @@ class TransformerNetwork(Network):
 
     family = "transformer"
 
-    def __init__(self, hugging_face: PreTrainedModel) -> None:
-        """Wrap a model that is built."""
+    def __init__(self, hugging_face: PreTrainedModel, windows: Windows | None = None) -> None:
+        """Wrap a model that is built; with `windows` it reads documents longer than a window piece by piece."""
         super().__init__()
         self.hugging_face = hugging_face
+        self.windows = windows
 
     def forward(self, ids_BS: Tensor, mask_BS: Tensor) -> Tensor:
         """Return class scores, shape (B, C)."""
-        return self.hugging_face(input_ids=ids_BS, attention_mask=mask_BS).logits
+        if self.windows is None or ids_BS.shape[1] <= self.windows.tokens:
+            return self.hugging_face(input_ids=ids_BS, attention_mask=mask_BS).logits
+        ids_WS, mask_WS, counts_B = self._cut(ids_BS, mask_BS, self.windows)
+        return _pooled(self.hugging_face(input_ids=ids_WS, attention_mask=mask_WS).logits, counts_B, self.windows.pool)
 
-    def with_states(self, ids_BS: Tensor, mask_BS: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the scores and the states after the embeddings and after each layer, each of shape (B, S, D)."""
-        output = self.hugging_face(input_ids=ids_BS, attention_mask=mask_BS, output_hidden_states=True)
-        return output.logits, output.hidden_states
+    def train(self, mode: bool = True) -> "TransformerNetwork":  # noqa: FBT001, FBT002  torch's own signature
+        """Switch between training and answering. On a CPU plain attention trains faster than the fused kernel, which answers faster."""
+        if self.hugging_face._supports_sdpa:
+            wanted = "eager" if mode and next(self.parameters()).device.type == "cpu" else "sdpa"
+            if self.hugging_face.config._attn_implementation != wanted:
+                self.hugging_face.set_attn_implementation(wanted)
+        return super().train(mode)
+
+    def with_states(self, ids_BS: Tensor, mask_BS: Tensor, *, attention: bool = False) -> "States":
+        """Return the scores, and what the layers made of the tokens: of documents, or of the windows that they are read by.
+
+        Args:
+            ids_BS: tokens.
+            mask_BS: 1 for tokens.
+            attention: return what each token attends to as well; the fused kernel does not tell.
+        """
+        if attention and self.hugging_face.config._attn_implementation != "eager":
+            self.hugging_face.set_attn_implementation("eager")
+        counts_B = None
+        if self.windows and ids_BS.shape[1] > self.windows.tokens:
+            ids_BS, mask_BS, counts_B = self._cut(ids_BS, mask_BS, self.windows)
+        output = self.hugging_face(input_ids=ids_BS, attention_mask=mask_BS, output_hidden_states=True, output_attentions=attention)
+        scores_BC = output.logits if counts_B is None or not self.windows else _pooled(output.logits, counts_B, self.windows.pool)
+        return States(scores_BC=scores_BC, states=output.hidden_states, attention=output.attentions or (), mask_BS=mask_BS)
+
+    @staticmethod
+    def _cut(ids_BS: Tensor, mask_BS: Tensor, windows: Windows) -> tuple[Tensor, Tensor, Tensor]:
+        lengths = mask_BS.sum(1).cpu().numpy()
+        arrays = Arrays(ids=ids_BS[mask_BS.bool()].cpu().numpy().astype(np.int32), offsets=np.concatenate([[0], np.cumsum(lengths)]))
+        pieces, counts = split_windows(arrays, windows)
+        ids, mask = pad(pieces)
+        return tuple(torch.from_numpy(array).to(ids_BS.device) for array in (ids, mask, counts))  # pyright: ignore[reportReturnType]
 
     def save(self, folder: Path) -> None:
         """Write a folder that `AutoModelForSequenceClassification.from_pretrained` loads."""
@@ -76,7 +113,29 @@ class TransformerNetwork(Network):
             del layers[0]
         layers.extend(chosen)
         smaller.config.num_hidden_layers = len(chosen)
-        return TransformerNetwork(smaller)
+        return TransformerNetwork(smaller, self.windows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class States:
+    """What a forward pass leaves behind."""
+
+    scores_BC: Tensor
+    states: tuple[Tensor, ...]
+    """After the embeddings and after each layer, each of shape (B, S, D)."""
+    attention: tuple[Tensor, ...]
+    """Of each layer, shape (B, heads, S, S); empty unless asked for."""
+    mask_BS: Tensor
+    """1 for tokens of the states."""
+
+
+def _pooled(scores_WC: Tensor, counts_B: Tensor, pool: Pool) -> Tensor:
+    """Return each document's scores from those of its windows, shape (B, C); as `tasks.windows.pool_scores` does."""
+    owners_W = torch.repeat_interleave(torch.arange(len(counts_B), device=scores_WC.device), counts_B)
+    whole_BC = scores_WC.new_zeros(len(counts_B), scores_WC.shape[1])
+    if pool == "max":
+        return whole_BC.scatter_reduce(0, owners_W.unsqueeze(1).expand_as(scores_WC), scores_WC, "amax", include_self=False)
+    return whole_BC.index_add(0, owners_W, scores_WC) / counts_B.unsqueeze(1)
 
 
 def layers_of(model: nn.Module) -> nn.ModuleList:
@@ -95,7 +154,8 @@ def from_folder(folder: Path, *, classes: int | None) -> TransformerNetwork:
     Raises:
         BundleFault: the weights do not fit the configuration, are not finite, or lack a part that is not the new head.
     """
-    settings = {} if classes is None else {"num_labels": classes}
+    # Noise on attention costs a third to a half of a step on a CPU; newer encoders are pretrained without it.
+    settings = {} if classes is None else {"num_labels": classes, "attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0}
     # The library's progress bar and its report on the new head are not for our users.
     logging.disable_progress_bar()
     logging.set_verbosity_error()
@@ -107,7 +167,6 @@ def from_folder(folder: Path, *, classes: int | None) -> TransformerNetwork:
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
-            attn_implementation="sdpa",
             dtype="float32",
             ignore_mismatched_sizes=classes is not None,
             output_loading_info=True,
@@ -138,7 +197,7 @@ def from_sizes(sizes: TransformerSizes) -> TransformerNetwork:
         num_attention_heads=sizes.heads,
         intermediate_size=sizes.feed_forward,
         hidden_dropout_prob=sizes.dropout,
-        attention_probs_dropout_prob=sizes.dropout,
+        attention_probs_dropout_prob=0.0,
         max_position_embeddings=sizes.max_tokens,
     )
     config.num_labels = sizes.classes

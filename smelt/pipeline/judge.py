@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from smelt.models.session import LiveSession
 from smelt.pipeline.context import Context
 from smelt.pipeline.frontier import Bench, cost, floor_dev, frontier, reference_cost
 from smelt.pipeline.limits import breaches, nearest_miss
+from smelt.recipe.verify import Auroc
 from smelt.run.disk import write_file
 from smelt.run.folder import code_version
 from smelt.run.state import state_folder
@@ -93,13 +95,16 @@ def _test_on_confirm(context: Context, bench: Bench, names: Sequence[str]) -> li
             context.watch.stage("verify", say("tests {name} on confirm", name=name))
             bundle = open_bundle(run.path / "compress" / name / "bundle")
             _predict(context, name, bundle.codec, confirm, bundle.session)
-            reference, candidate = (read(run.path / "predictions" / f"{one}.jsonl") for one in ("reference", name))
+            scored = any(isinstance(one, Auroc) for one in context.recipe.verify.also)
+            reference, candidate = (read(run.path / "predictions" / f"{one}.jsonl", scores=scored) for one in ("reference", name))
             said = Said(
                 candidate=name,
                 floor_score=floor_score,
                 floor_dev=floor_dev(bench),
                 reference_dev=bench.reference.dev_score,
                 isa=isa(),
+                labels=bench.reference.model.codec.labels,
+                also=context.recipe.verify.also,
             )
             verdict = _compare(context, reference, candidate, said)
             opening = Opening(
@@ -133,8 +138,8 @@ def _predict_reference(context: Context, bench: Bench) -> None:
         _predict(context, "reference", model.codec, confirm, LiveSession(model.network, threads=cores()))
         return
     rows = (
-        Prediction(id=identity, label=label, prediction=answer)
-        for identity, label, answer in zip(confirm.ids, confirm.labels, given, strict=True)
+        Prediction(id=identity, label=label, prediction=answer, group=group)
+        for identity, label, answer, group in zip(confirm.ids, confirm.labels, given, confirm.groups or repeat(None), strict=False)
     )
     inputs = {"data": run.digest("data"), "train": run.digest("train"), "answers": list(given)}
     run.file("predictions/reference.jsonl", inputs, lambda path: write(path, rows, run.disk))
@@ -151,12 +156,14 @@ def _predict(context: Context, name: str, codec: ClassifyCodec, split: Split, se
     }
 
     def rows() -> Iterator[Prediction]:
-        identities, labels = split.ids, split.labels
+        identities, labels, groups = split.ids, split.labels, split.groups
         for start in range(0, len(split), _CHUNK):
             part = slice(start, min(start + _CHUNK, len(split)))
             answers = codec.decode(score_texts(session, codec, split.texts(part)))
             for row, (identity, label) in enumerate(zip(identities[part], labels[part], strict=True)):
-                yield Prediction(id=identity, label=label, prediction=answers.predictions[row], scores=answers.probabilities[row].tolist())
+                group = groups[start + row] if groups else None
+                scores = answers.probabilities[row].tolist()
+                yield Prediction(id=identity, label=label, prediction=answers.predictions[row], scores=scores, group=group)
 
     return context.run.file(f"predictions/{name}.jsonl", inputs, lambda path: write(path, rows(), context.run.disk))
 

@@ -10,7 +10,7 @@ from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
 from smelt.data.unlabeled import read_unlabeled
 from smelt.language import say
-from smelt.recipe.model import PredictionsModel, network_of
+from smelt.recipe.model import PredictionsModel
 from smelt.recipe.recipe import Recipe
 from smelt.recipe.verify import Verify
 from smelt.run.disk import Disk
@@ -151,7 +151,7 @@ def _estimate(recipe: Recipe, dataset: Dataset) -> Estimate | None:
         from smelt.pipeline.speed import expected_plan
     except ModuleNotFoundError:
         return None
-    plan = expected_plan(network_of(recipe.model), recipe.train, recipe.budget_minutes, dataset)
+    plan = expected_plan(recipe, recipe.train, dataset)
     return Estimate(
         precision=plan.precision,
         epochs=plan.epochs,

@@ -1,7 +1,8 @@
 """The `train` stage: fit the reference, take it as it is, or let an encoder learn the answers it gave; and the floor beside it."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from smelt.models.build import Model, build_model, load_model
 from smelt.models.linear import fit_linear
 from smelt.models.network import Network
 from smelt.models.transformer import TransformerNetwork
+from smelt.pipeline.budget import make_budget
 from smelt.pipeline.context import Context
 from smelt.recipe.model import NetworkSection, PredictionsModel, network_of
 from smelt.recipe.train import Train
@@ -27,15 +29,15 @@ from smelt.runtime.manifest import Manifest, seal
 from smelt.tasks.classify import ClassifyCodec, load_codec
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import Loss, cross_entropy
+from smelt.train.pace import scoring_speed
 from smelt.train.rows import Rows, encode_rows, join_rows
 from smelt.train.session import LOG, PLAN, Job, train
 from smelt.verify.metrics.calibration import fit_temperature
 
-# Share of the budget that the reference may train for; the students have the rest.
-REFERENCE_SHARE = 0.45
 _FLOOR_FEATURES = 200_000
 _NARROW = 512
 DEV = "dev.safetensors"
+BUDGET = "budget.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ class Reference:
     """The reference itself, or the encoder that learned its answers."""
     rows: Rows
     dev: Rows
+    students_seconds: float
+    """What all students may train for."""
     dev_answers: NDArray[np.int64]
     """The reference's class numbers on dev, shape (n,); -1 where its answer is no label of the task."""
     given: Sequence[str] | None
@@ -86,27 +90,33 @@ def train_reference(context: Context, dataset: Dataset) -> Reference:
         dev_answers, confirm = _numbers(given.answers["dev"], model.codec), [str(answer) for answer in given.answers["confirm"]]
     else:
         dev_answers, confirm = load_file(folder / DEV)["scores"].argmax(1), None
-    return Reference(model=model, rows=rows, dev=dev, dev_answers=dev_answers, given=confirm, section=section)
+    left = json.loads((folder / BUDGET).read_text(encoding="utf-8"))["students_seconds"]
+    return Reference(model=model, rows=rows, dev=dev, students_seconds=left, dev_answers=dev_answers, given=confirm, section=section)
 
 
 def _fit(context: Context, dataset: Dataset, given: Answered | None, folder: Path, work: Path) -> None:
     """Fill the stage's folder: model, codec with its temperature, fp32 scores on dev, log."""
     recipe, section, kind = context.recipe, context.recipe.train or Train(), network_of(context.recipe.model)
-    model = build_model(kind, labels_of(dataset), dataset.train.texts(), section.seed, fine_tuned=recipe.train is None)
+    model = build_model(
+        kind, labels_of(dataset), dataset.train.texts(), section.seed, fine_tuned=recipe.train is None, windows=recipe.task.windows
+    )
     rows, dev = (encode_split(model.codec, split, work / f"{name}.ids") for name, split in (("train", dataset.train), ("dev", dataset.dev)))
-    job = _job(context, section, model, rows, dev, _loss(context, section, given, model.codec))
+    budget = make_budget(recipe, dataset, rows, scoring_speed(model.network, rows, section))
+    job = _job(context, model, (rows, dev), _loss(context, section, given, model.codec), budget.reference)
     progress = train(job, work, context.run.disk) if recipe.train else None
     # Dev scores, and the temperature with them, are those of a model that has not seen dev.
     scores = score_rows(model.network, dev, section, classes=len(model.codec.labels), precision="fp32")
     codec = model.codec.with_temperature(fit_temperature(scores, dev.labels))
     if progress and section.refit:
-        model = build_model(kind, codec.labels, dataset.train.texts(), section.seed)
+        model = build_model(kind, codec.labels, dataset.train.texts(), section.seed, windows=recipe.task.windows)
         again = replace(job, network=model.network, rows=join_rows(rows, dev), epochs=progress.best_epoch + 1, selects=False)
         train(again, work / "refit", context.run.disk)
     (folder / "model").mkdir()
     model.network.save(folder / "model")
     codec.save(folder / "model")
     save_file({"scores": scores}, folder / DEV)
+    left = budget.students(progress.seconds if progress else 0.0)
+    (folder / BUDGET).write_text(json.dumps(asdict(budget) | {"students_seconds": left}), encoding="utf-8")
     for name in (LOG, PLAN) if progress else ():
         (folder / name).write_bytes((work / name).read_bytes())
 
@@ -124,18 +134,19 @@ def _numbers(answers: Sequence[str | None], codec: ClassifyCodec) -> NDArray[np.
     return np.fromiter((number.get(answer, -1) for answer in answers), np.int64, len(answers))
 
 
-def _job(context: Context, section: Train, model: Model, rows: Rows, dev: Rows, loss: Loss) -> Job:
+def _job(context: Context, model: Model, splits: tuple[Rows, Rows], loss: Loss, seconds: float) -> Job:
+    section = context.recipe.train or Train()
     name = "encoder" if isinstance(context.recipe.model, PredictionsModel) else "reference"
     return Job(
         name=name,
         network=model.network,
-        rows=rows,
-        dev=dev,
+        rows=splits[0],
+        dev=splits[1],
         labels=model.codec.labels,
         section=section,
         loss=loss,
         auto_rate=_auto_rate(network_of(context.recipe.model), model.network),
-        seconds=context.recipe.budget_minutes * 60 * REFERENCE_SHARE,
+        seconds=seconds,
         epochs=section.epochs,
         most_epochs=section.max_epochs,
         watch=lambda step, facts: context.watch.step(name, step, facts),

@@ -51,8 +51,6 @@ _PLACES = {
     "export": ("export",),
     "report": (),
 }
-# Share of the budget that all students may train for together; the rest is for export, timing and confirm.
-_STUDENTS_SHARE = 0.4
 # Documents that are timed: as many as hold this many tokens, so that a slow reference is timed in seconds too.
 _SINGLE_TOKENS, _SINGLES = 3_200, 200
 _BATCH_TOKENS, _DOCUMENTS = 12_000, 1_024
@@ -234,13 +232,14 @@ def _compress(context: Context, dataset: Dataset, reference: Reference, more: Se
         name=reference.name,
         rows=reference.rows,
         dev=reference.dev,
+        train_texts=dataset.train.texts,
         dev_texts=dataset.dev.texts(),
         more_texts=more,
         reference_dev=reference.dev_answers,
         least_dev_score=least_dev_score(reference, recipe.verify.margin_points),
         text_column=context.text_column,
         workload=run.path / WORKLOAD,
-        seconds=recipe.budget_minutes * 60 * _STUDENTS_SHARE,
+        seconds=reference.students_seconds,
         inputs={"train": run.digest("train"), "data": run.digest("data")},
         run=run,
         clock=context.clock,

@@ -18,6 +18,10 @@ class Distill(Section):
     """Weight of the reference's answers; the labels have the rest."""
     hidden_weight: Annotated[float, Field(ge=0)] = 0.0
     """Weight of the squared distance between normalized states of matched layers. 0 leaves it out."""
+    attention_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the divergence between the attention of matched layers, averaged over heads. 0 leaves it out."""
+    mixup: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the batches whose embeddings are mixed in pairs; the reference answers the mixtures. 0 leaves it out."""
 
 
 class Transfer(Section):
@@ -56,8 +60,29 @@ class Depth(Section):
     kind: Literal["depth"] = "depth"
     layers: Annotated[Count, Field(examples=[3])]
     """Layers that stay."""
+    choose: Literal["evenly", "greedy"] = "evenly"
+    """Which layers stay: evenly spread ones, or those whose loss hurts most on dev, left out one by one."""
     epochs: Count | Literal["auto"] = "auto"
     """Passes over the transfer set. `auto` fits them into the time budget, at most 8."""
+
+
+class Width(Section):
+    """A copy of the reference with fewer heads, feed-forward columns and state dimensions: those that matter least go first.
+
+    What a head or a column costs is measured on this machine; what it matters is told by gradients. After each cut the student is taught.
+    """
+
+    kind: Literal["width"] = "width"
+    layers: Count | Literal["all"] = "all"
+    """Layers that stay, evenly spread."""
+    cost: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    """What the student may cost, as a share of what it costs with all its heads and columns."""
+    dim: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the state's dimensions that stays."""
+    rounds: Annotated[int, Field(ge=1, le=10)] = 2
+    """Cuts, with teaching after each."""
+    epochs: Count | Literal["auto"] = "auto"
+    """Passes over the transfer set, in each round. `auto` fits them into the time budget, at most 8 in all."""
 
 
 class Static(Section):
@@ -93,7 +118,16 @@ class Rnn(Section):
     """Passes over the transfer set. `auto` fits them into the time budget, at most 12."""
 
 
-Student = Annotated[Depth | Static | Cnn | Rnn, Field(discriminator="kind")]
+class Linear(Section):
+    """TF-IDF over n-grams and a linear classifier, fitted on train and on what the reference answers to further texts."""
+
+    kind: Literal["linear"] = "linear"
+    features: Annotated[int, Field(ge=100)] = 200_000
+    """Most n-grams kept, the most frequent ones."""
+
+
+NetworkStudent = Depth | Width | Static | Cnn | Rnn
+Student = Annotated[Depth | Width | Static | Cnn | Rnn | Linear, Field(discriminator="kind")]
 Format = Literal["numpy-fp32", "openvino-fp32", "openvino-bf16", "openvino-int8", "onnxruntime-fp32", "onnxruntime-int8"]
 
 
@@ -101,7 +135,7 @@ class Compress(Section):
     """The grid of candidates: the reference and each student, in each format that can hold it. Cheapest promising ones first."""
 
     students: Annotated[tuple[Student, ...], Field(strict=False)] | Literal["auto"] = "auto"
-    """Students to distill. `auto` takes a static one, one with half the layers, one with a third of them, and a CNN."""
+    """Students to distill. `auto` takes a linear and a static one, one with half the layers, one with a third of them, and a CNN."""
     formats: Annotated[tuple[Format, ...], Field(min_length=1, strict=False)] = (
         "numpy-fp32", "openvino-bf16", "openvino-int8", "onnxruntime-fp32", "onnxruntime-int8",
     )  # fmt: skip

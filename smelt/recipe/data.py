@@ -55,6 +55,9 @@ class FilesData(Section):
     """Column that holds the document."""
     label: Annotated[str, Field(min_length=1)] = "label"
     """Column that holds the answer."""
+    group: str = ""
+    """Column that says whom a row comes from, such as a customer. Rows of one group stay in one split, and the certificate lets them err
+    together. Empty for none."""
     encoding: Literal["auto", "utf-8", "gb18030"] = "auto"
     """Character encoding of csv, tsv and jsonl. `auto` takes a byte-order mark, else UTF-8 where it is valid, else GB18030."""
     max_bad_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
@@ -76,6 +79,9 @@ class HubData(Section):
     """Column that holds the document."""
     label: Annotated[str, Field(min_length=1)] = "label"
     """Column that holds the answer."""
+    group: str = ""
+    """Column that says whom a row comes from, such as a customer. Rows of one group stay in one split, and the certificate lets them err
+    together. Empty for none."""
     max_bad_share: Annotated[float, Field(ge=0, lt=1)] = 0.01
     """Share of unreadable rows above which the run stops. Fraction."""
     splits: Splits = Splits()

@@ -8,9 +8,18 @@ from smelt.language import say
 from smelt.recipe.compress import Compress
 from smelt.recipe.data import DataSection
 from smelt.recipe.export import Export
-from smelt.recipe.model import CnnModel, ModelSection, PredictionsModel, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel
+from smelt.recipe.model import (
+    CnnModel,
+    ModelSection,
+    PredictionsModel,
+    PretrainedTransformer,
+    RnnModel,
+    ScratchTransformer,
+    StaticModel,
+    network_of,
+)
 from smelt.recipe.section import Section
-from smelt.recipe.task import TaskSection
+from smelt.recipe.task import TaskSection, WindowsSection
 from smelt.recipe.track import NoTracking, TrackSection
 from smelt.recipe.train import Train
 from smelt.recipe.verify import Verify
@@ -32,6 +41,22 @@ class Recipe(Section):
     verify: Verify = Verify()
     export: Export = Export()
     track: TrackSection = NoTracking()
+
+    @field_validator("model")
+    @classmethod
+    def _windows_fit(cls, model: ModelSection, info: ValidationInfo) -> ModelSection:
+        windows = getattr(info.data.get("task"), "windows", None)
+        if not isinstance(windows, WindowsSection):
+            return model
+        network = network_of(model)
+        if not isinstance(network, PretrainedTransformer | ScratchTransformer):
+            raise ValueError(say("task.windows is for transformers; a model of kind '{kind}' reads a text at once", kind=network.kind))
+        if windows.stride != "auto" and windows.stride > network.max_tokens - 2:
+            raise ValueError(
+                say("task.windows.stride {stride} leaves gaps between windows of {tokens} tokens, two of which frame them",
+                    stride=windows.stride, tokens=network.max_tokens)
+            )  # fmt: skip
+        return model
 
     @field_validator("train")
     @classmethod

@@ -39,10 +39,13 @@ def reference() -> str:
 
 def _field(field: FieldInfo, name: str, annotation: object) -> Iterator[str]:
     yield from _comment(field.description)
+    off = field.default == "none"
+    if off and sections(annotation):
+        yield f"{name}: none"
     for number, section in enumerate(sections(annotation)):
         block = [f"{name}:", *_indented(_body(section))]
-        yield from _comment(f"Or: {section.__doc__}" if number else section.__doc__)
-        yield from _disabled(block) if number else block
+        yield from _comment(f"Or: {section.__doc__}" if number or off else section.__doc__)
+        yield from _disabled(block) if number or off else block
     if sections(annotation):
         return
     default = _example(field, annotation) if field.is_required() else field.default

@@ -13,6 +13,8 @@ from smelt.run.disk import Disk, write_json
 from smelt.run.state import state_folder
 from smelt.runtime.isa import isa
 from smelt.runtime.manifest import Manifest, read_manifest
+from smelt.runtime.windows import WindowSession
+from smelt.tasks.windows import Windows
 from smelt.types import Session
 
 _TRIAL_SECONDS = 180
@@ -26,11 +28,22 @@ def open_session(folder: Path, manifest: Manifest, threads: int) -> Session:
         EnvironmentFault: the runtime is not installed.
     """
     try:
-        return _open(folder, manifest, threads)
+        return _open_windows(folder, manifest, threads)
     except ModuleNotFoundError as error:
         raise EnvironmentFault(
             say("package {package} is not installed", package=error.name), step=say('Run: pip install "smelt[serve]"')
         ) from error
+
+
+def _open_windows(folder: Path, manifest: Manifest, threads: int) -> Session:
+    """Open a graph, behind a session that cuts documents into windows where the manifest says so."""
+    session = _open(folder, manifest, threads)
+    if manifest.windows is None or manifest.family == "cascade":
+        return session
+    try:
+        return WindowSession(session, Windows(**manifest.windows))
+    except (TypeError, ValueError) as error:
+        raise BundleFault(say("{folder}: {reason}", folder=folder, reason=error)) from error
 
 
 def _open(folder: Path, manifest: Manifest, threads: int) -> Session:
@@ -63,7 +76,7 @@ def _open_cascade(folder: Path, threads: int) -> Session:
     parts = {name: read_manifest(folder / name) for name in (FAST, SLOW)}
     if any(part.family == "cascade" for part in parts.values()):
         raise BundleFault(say("{folder}: a cascade within a cascade", folder=folder))
-    fast, slow = (_open(folder / name, part, threads) for name, part in parts.items())
+    fast, slow = (_open_windows(folder / name, part, threads) for name, part in parts.items())
     return CascadeSession(fast, slow, read_rule(folder))
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, NoReturn, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 from smelt.errors import BundleFault
 from smelt.language import say
@@ -40,6 +40,8 @@ class Manifest:
     threads: int = 1
     """Threads of the better batch-1 latency."""
     certified: bool = False
+    windows: dict[str, Any] | None = None
+    """Fields of `tasks.windows.Windows` where the graph reads windows of a document; None where it reads all of it."""
     smelt_format: int = FORMAT
     files: dict[str, str] = field(default_factory=dict)
     """sha256 of every other file in the folder but the seal."""

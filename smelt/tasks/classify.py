@@ -6,7 +6,7 @@ Shape letters: B examples, C classes.
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from smelt.errors import BundleFault, DataFault
 from smelt.language import say
 from smelt.tasks.ngrams import NgramEncoder, is_words
 from smelt.tasks.tokens import TokenEncoder
+from smelt.tasks.windows import Windows
 from smelt.types import Arrays
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class ClassifyCodec:
     encoder: TokenEncoder | NgramEncoder
     temperature: float = 1.0
     """Divides the scores before softmax; fitted on dev. Guo et al. 2017, section 4."""
+    windows: Windows | None = None
+    """How a transformer reads documents that are longer than it can read at once."""
 
     def encode(self, texts: Sequence[str]) -> Arrays:
         """Return the numbers a session reads."""
@@ -80,6 +83,8 @@ class ClassifyCodec:
     def save(self, folder: Path) -> None:
         """Write settings, labels and the encoder's file into a folder."""
         settings = {"format": _FORMAT, "kind": "classify", "temperature": self.temperature, "encoder": self.encoder.save(folder)}
+        if self.windows:
+            settings["windows"] = asdict(self.windows)
         (folder / SETTINGS).write_text(json.dumps(settings, indent=2), encoding="utf-8")
         (folder / LABELS).write_text(json.dumps(self.labels, ensure_ascii=False, indent=0), encoding="utf-8")
 
@@ -103,7 +108,8 @@ def load_codec(folder: Path) -> ClassifyCodec:
             raise ValueError(say("temperature {found} is not above 0", found=temperature))
         kinds = {TokenEncoder.kind: TokenEncoder.load, NgramEncoder.kind: NgramEncoder.load}
         loaded = kinds[encoder["kind"]](folder, encoder)
-        return ClassifyCodec(labels=tuple(labels), encoder=loaded, temperature=temperature)
+        windows = Windows(**settings["windows"]) if settings.get("windows") else None
+        return ClassifyCodec(labels=tuple(labels), encoder=loaded, temperature=temperature, windows=windows)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleFault(say("{folder}: unreadable codec: {reason}", folder=folder, reason=error)) from error
 

@@ -30,6 +30,10 @@ class Rows:
         """Tokens of each document. Shape (n,)."""
         return np.diff(self.arrays.offsets)
 
+    def part(self, numbers: Sequence[int] | NDArray[np.int64]) -> "Rows":
+        """Return some of the rows as a split of its own."""
+        return Rows(self.take(numbers), self.labels[np.asarray(numbers)])
+
     def take(self, numbers: Sequence[int] | NDArray[np.int64]) -> Arrays:
         """Return the encoded documents with these numbers."""
         return take(self.arrays, numbers)

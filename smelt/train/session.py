@@ -20,7 +20,7 @@ from smelt.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from smelt.train.device import find_device
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import Loss, Plan, Step, Training, fit
-from smelt.train.optimize import build_optimizer
+from smelt.train.optimize import build_optimizer, rate_for
 from smelt.train.pace import make_plan, measure_pace
 from smelt.train.rows import Rows
 from smelt.verify.metrics.confusion import classification_report, confusion
@@ -46,7 +46,7 @@ class Job:
     section: Train
     loss: Loss
     auto_rate: float
-    """Peak learning rate where the section says `auto`."""
+    """Peak learning rate, for batches of 64 examples, where the section says `auto`."""
     seconds: float
     """Time there is; sizes `auto` epochs."""
     epochs: int | Literal["auto"]
@@ -74,7 +74,7 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
     plan = _plan(job, work, disk)
     torch.manual_seed(job.section.seed)
     job.network.to(find_device(job.section.device))
-    optimizer = build_optimizer(job.network, job.section.optimizer, job.auto_rate)
+    optimizer = build_optimizer(job.network, job.section.optimizer, job.auto_rate * rate_for(job.rows, job.section))
     training = Training(network=job.network, optimizer=optimizer, rows=job.rows, section=job.section, plan=plan, loss=job.loss)
     progress, best = load_checkpoint(work / "checkpoints", job.network, optimizer) or (Progress(), {})
     _cut_log(work / LOG, progress.step)

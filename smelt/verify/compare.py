@@ -1,25 +1,29 @@
 """Judge a candidate against the reference on the same examples: two sets of predictions in, one verdict out.
 
-A candidate is certified if and only if p_value <= 1 - confidence, which is if and only if upper_points < margin_points.
+A candidate passes if and only if p_value <= 1 - confidence, which is if and only if upper_points < margin_points. It is certified if
+it passes and keeps every further requirement.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from smelt.errors import DataFault, UsageFault
 from smelt.language import say
+from smelt.recipe.verify import Requirement as Section
 from smelt.types import Verdict
-from smelt.verify import agreement, newcombe, tango
+from smelt.verify import agreement, clustered, newcombe, tango
 from smelt.verify.pairs import Paired, align, data_sha256
 from smelt.verify.predictions import UNKNOWN, Predictions
+from smelt.verify.requirements import Answers, judge_requirements
 from smelt.verify.sentence import compose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a verdict says beside what the predictions tell. Scores are fractions."""
+    """What a verdict says and asks beside what the predictions tell. Scores are fractions."""
 
     candidate: str | None = None
     """The candidate's name."""
@@ -31,6 +35,10 @@ class Context:
     """Accuracy of the reference on dev. If it does not beat the floor's, the sentence says so first."""
     isa: str | None = None
     """CPU flags the answers were computed with."""
+    labels: Sequence[str] | None = None
+    """The task's, in the order of the scores; None takes the labels that occur, sorted."""
+    also: Sequence[Section] = ()
+    """What else must not be lost. For `auroc` the predictions need scores."""
 
 
 _NO_CONTEXT = Context()
@@ -53,7 +61,7 @@ def compare(
         margin_points: percentage points that may be lost, in (0, 100).
         confidence: one-sided, in (0.5, 1).
         unlabeled: judge by agreement alone, without labels; scores, lost and won stay None.
-        context: names and scores from elsewhere.
+        context: names and scores from elsewhere, and what else must not be lost.
 
     Raises:
         UsageFault: margin or confidence is out of range.
@@ -64,8 +72,16 @@ def compare(
     counts = _count(paired)
     if not unlabeled:
         _refuse_unknown_labels(paired, reference)
+    elif context.also:
+        raise UsageFault(say("verify.also needs true labels"), step=say("Leave it out, or take verify.labels: data."))
     test = (_test_agreement if unlabeled else _test_accuracy)(counts, margin_points / 100, confidence)
-    certified = test.p_value <= 1 - confidence
+    if paired.groups_B is not None and not unlabeled:
+        test = _with_groups(test, paired, margin_points / 100, confidence)
+    requirements = (
+        judge_requirements(_answers(paired, reference, candidate, context.labels), context.also, confidence) if context.also else []
+    )
+    passed = test.p_value <= 1 - confidence
+    certified = passed and all(requirement.kept for requirement in requirements)
     verdict = Verdict(
         certified=certified,
         margin_points=margin_points,
@@ -75,7 +91,7 @@ def compare(
         candidate_score=None if unlabeled else (counts.both + counts.won) / counts.n,
         floor_score=context.floor_score,
         drop_points=None if unlabeled else 100 * (counts.lost - counts.won) / counts.n,
-        upper_points=_on_its_side(100 * test.upper, margin_points, certified=certified),
+        upper_points=_on_its_side(100 * test.upper, margin_points, certified=passed),
         lost=None if unlabeled else counts.lost,
         won=None if unlabeled else counts.won,
         agreement=(counts.n - counts.changed) / counts.n,
@@ -86,6 +102,7 @@ def compare(
         sentence="",
         data_sha256=data_sha256(paired),
         isa=context.isa,
+        requirements=requirements,
     )
     told = compose(verdict, borderline=test.borderline, floor_dev=context.floor_dev, reference_dev=context.reference_dev)
     return replace(verdict, sentence=told)
@@ -149,6 +166,36 @@ def _test_agreement(counts: _Counts, margin: float, confidence: float) -> _Test:
         p_value=agreement.p_value(counts.changed, counts.n, margin),
         upper=agreement.upper_bound(counts.changed, counts.n, confidence),
         method=say("Exact binomial bound of the changed answers (Clopper and Pearson 1934), one-sided; labels are not used"),
+    )
+
+
+def _with_groups(test: _Test, paired: Paired, margin: float, confidence: float) -> _Test:
+    """Let the stricter of two tests decide: one takes rows for independent, the other lets rows of a group err together."""
+    assert paired.groups_B is not None
+    right_B, still_right_B = paired.reference_B == paired.labels_B, paired.candidate_B == paired.labels_B
+    p_value, upper = clustered.drop_test(right_B.astype(np.int64) - still_right_B, paired.groups_B, margin, confidence)
+    groups = len(np.unique(paired.groups_B))
+    method = test.method + say("; rows of {groups:,} groups: a cluster-robust t-test gives p = {p:.4f}", groups=groups, p=p_value)
+    return _Test(p_value=max(test.p_value, p_value), upper=max(test.upper, upper), method=method, borderline=test.borderline)
+
+
+def _answers(paired: Paired, reference: Predictions, candidate: Predictions, labels: Sequence[str] | None) -> Answers:
+    """Number the classes in the order of the scores."""
+    names = tuple(labels) if labels else paired.names
+    number = {name: place for place, name in enumerate(names)}
+    missing = sorted(set(paired.names) - set(names))
+    names = (*names, *missing)
+    number |= {name: len(number) + place for place, name in enumerate(missing)}
+    places = np.array([number[name] for name in paired.names], np.int32)
+    sides = [side.scores_BC for side in (reference, candidate)]
+    fit = all(scores is not None and scores.shape[1] == len(names) for scores in sides)
+    return Answers(
+        names=names,
+        labels_B=places[paired.labels_B],
+        reference_B=places[paired.reference_B],
+        candidate_B=places[paired.candidate_B],
+        reference_BC=sides[0] if fit else None,
+        candidate_BC=sides[1] if fit else None,
     )
 
 

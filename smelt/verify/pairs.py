@@ -31,6 +31,8 @@ class Paired:
     """True classes; `UNKNOWN` where neither file has one."""
     reference_B: "NDArray[int32]"
     candidate_B: "NDArray[int32]"
+    groups_B: "NDArray[int32] | None" = None
+    """Which group each example is of, where one of the files says so."""
 
 
 def align(reference: Predictions, candidate: Predictions) -> Paired:
@@ -53,6 +55,7 @@ def align(reference: Predictions, candidate: Predictions) -> Paired:
         labels_B=np.where(labels_B == UNKNOWN, others_B, labels_B),
         reference_B=ours[reference.predictions_B],
         candidate_B=theirs[candidate.predictions_B],
+        groups_B=reference.groups_B if reference.groups_B is not None else candidate.groups_B,
     )
 
 

@@ -1,4 +1,4 @@
-"""Predictions files: one JSON object per line, `{id, label?, prediction, scores?}`. The border between models and their judge.
+"""Predictions files: one JSON object per line, `{id, label?, prediction, group?, scores?}`. The border between models and their judge.
 
 Ids, labels and predictions are strings or numbers; 7, 7.0 and "7" are the same name. Other fields are ignored. In memory a row is
 its id, kept by Arrow, and two class numbers.
@@ -48,6 +48,8 @@ class Predictions:
     predictions_B: "NDArray[int32]"
     scores_BC: "NDArray[float32] | None"
     """None if they were not asked for or the file has none."""
+    groups_B: "NDArray[int32] | None" = None
+    """Equal numbers for rows of one group, such as one customer; None where the lines have no `group`."""
 
 
 def write(path: Path, rows: Iterable[Prediction], disk: Disk) -> None:
@@ -109,6 +111,8 @@ class _Columns:
     labels: array = field(default_factory=lambda: array("i"))
     predictions: array = field(default_factory=lambda: array("i"))
     scores: array = field(default_factory=lambda: array("f"))
+    group_numbers: dict[str, int] = field(default_factory=dict)
+    groups: array = field(default_factory=lambda: array("i"))
 
     def add(self, line: int, text: bytes) -> None:
         place = f"{self.path}:{line}"
@@ -118,6 +122,10 @@ class _Columns:
         self.labels.append(UNKNOWN if row.get("label") is None else self._number(_name(place, row, "label")))
         if self.keeps_scores:
             self._add_scores(place, row.get("scores"))
+        if row.get("group") is not None:
+            self.groups.append(self.group_numbers.setdefault(_name(place, row, "group"), len(self.group_numbers)))
+        if self.groups and len(self.groups) != len(self.labels):
+            raise _fault(place, say("`group` stands on some lines and not on others"))
         self.lines.append(line)
         if len(self.last_ids) == _ROWS_AT_ONCE:
             self._pack_ids()
@@ -137,6 +145,7 @@ class _Columns:
             labels_B=np.asarray(self.labels, dtype=np.int32)[order_B],
             predictions_B=np.asarray(self.predictions, dtype=np.int32)[order_B],
             scores_BC=scores_BC,
+            groups_B=np.asarray(self.groups, dtype=np.int32)[order_B] if self.groups else None,
         )
 
     def _number(self, name: str) -> int:
@@ -200,6 +209,8 @@ def _line(row: Prediction) -> bytes:
     if row.label is not None:
         fields["label"] = row.label
     fields["prediction"] = row.prediction
+    if row.group is not None:
+        fields["group"] = row.group
     if row.scores is not None:
         fields["scores"] = [float(f"{score:.6g}") for score in row.scores]
     return (json.dumps(fields, ensure_ascii=False) + "\n").encode()

@@ -3,8 +3,10 @@
 import math
 
 from smelt.language import say
-from smelt.types import Verdict
+from smelt.types import Requirement, Verdict
 from smelt.verify import agreement, power
+
+_SHOWN = 3
 
 
 def compose(verdict: Verdict, *, borderline: bool, floor_dev: float | None = None, reference_dev: float | None = None) -> str:
@@ -16,8 +18,13 @@ def compose(verdict: Verdict, *, borderline: bool, floor_dev: float | None = Non
         floor_dev: accuracy of the floor on dev. Fraction.
         reference_dev: accuracy of the reference on dev. Fraction. If it does not beat the floor's, that is said first.
     """
-    parts = [_warning(reference_dev, floor_dev), _decision(verdict)]
-    parts.append("" if verdict.certified else _advice(verdict))
+    broken = [requirement for requirement in verdict.requirements if not requirement.kept]
+    parts = [_warning(reference_dev, floor_dev), _decision(verdict), *map(_broken, broken[:_SHOWN])]
+    if len(broken) > _SHOWN:
+        parts.append(say("{n} more of verify.also are not kept.", n=len(broken) - _SHOWN))
+    if verdict.requirements and not broken:
+        parts.append(_kept(verdict))
+    parts.append("" if _passed(verdict) else _advice(verdict))
     if borderline:
         parts.append(say("This is a borderline case: a second test decides otherwise."))
     return " ".join(part for part in parts if part)
@@ -42,8 +49,14 @@ def _decision(verdict: Verdict) -> str:
         "n": f"{verdict.n:,}",
     }
     labeled = verdict.drop_points is not None
-    if not verdict.certified:
+    if not _passed(verdict):
         return _refusal(words, labeled=labeled)
+    if not verdict.certified:
+        return say(
+            "Not certified at {confidence} %: {candidate} loses at most {upper} points of accuracy (margin {margin}, on {n} examples), but "
+            "breaks what verify.also asks.",
+            **words,
+        )
     if not labeled:
         return say(
             "Certified at {confidence} % without labels: {candidate} changes at most {upper} % of the answers, so it loses at most "
@@ -61,6 +74,41 @@ def _decision(verdict: Verdict) -> str:
         "on {n} examples.",
         **words,
     )
+
+
+def _passed(verdict: Verdict) -> bool:
+    """Say whether accuracy alone is certified, whatever else is broken."""
+    broken = any(not requirement.kept for requirement in verdict.requirements)
+    return verdict.certified or (broken and verdict.p_value <= 1 - verdict.confidence)
+
+
+def _broken(requirement: Requirement) -> str:
+    name = _named(requirement)
+    words = {"upper": f"{requirement.upper:.4g}", "margin": f"{requirement.margin:g}", "n": f"{requirement.n:,}"}
+    if requirement.kind == "cost":
+        return say("{name} may rise by {upper} per document; margin {margin}, on {n} examples.", name=name, **words)
+    return say("{name} may fall by {upper} points; margin {margin}, on {n} examples.", name=name, **words)
+
+
+def _kept(verdict: Verdict) -> str:
+    """Say what is kept beside accuracy, and what of it is only estimated."""
+    kept = list(dict.fromkeys(_named(requirement) for requirement in verdict.requirements))
+    estimated = list(dict.fromkeys(_named(requirement) for requirement in verdict.requirements if requirement.level == "estimate"))
+    shown = ", ".join(kept[:_SHOWN]) + (", …" if len(kept) > _SHOWN else "")
+    said = say("Kept as well: {names}.", names=shown)
+    return f"{said} {say('Estimated, not certified: {names}.', names=', '.join(estimated))}" if estimated else said
+
+
+def _named(requirement: Requirement) -> str:
+    match requirement.kind:
+        case "recall":
+            return say("recall of '{label}'", label=requirement.label)
+        case "macro_f1":
+            return say("macro-F1")
+        case "auroc":
+            return say("the area under the ROC curve")
+        case _:
+            return say("the mean cost of mistakes")
 
 
 def _refusal(words: dict[str, str], *, labeled: bool) -> str:
@@ -95,7 +143,7 @@ def _rounded_up(verdict: Verdict) -> str:
     upper = verdict.upper_points or 0.0
     for decimals in range(2, 7):
         shown = math.ceil(upper * 10**decimals) / 10**decimals
-        if not verdict.certified or shown < verdict.margin_points:
+        if not _passed(verdict) or shown < verdict.margin_points:
             return f"{shown + 0.0:.{decimals}f}"
     return f"{upper:.9f}"
 

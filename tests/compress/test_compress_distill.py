@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.special import rel_entr, softmax
 
-from smelt.compress.distill import distill_loss, imitation_loss, soft_cross_entropy, states_distance
+from smelt.compress.distill import attention_distance, distill_loss, imitation_loss, mixed, soft_cross_entropy, states_distance
 from smelt.compress.transfer import TransferSet
 from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.recipe.compress import Distill
@@ -98,7 +98,7 @@ def test_states_of_a_shallower_transformer_count_with_their_weight(transformer, 
     student = transformer.with_layers([0, 3]).eval()
     teacher = TEACHER[:, :3].copy()
     losses = [distill_loss(taught(teacher), Distill(hidden_weight=weight), transformer)(student, batch).item() for weight in (0.0, 2.5)]
-    states = [network.with_states(batch.ids_BS, batch.mask_BS)[1] for network in (student, transformer)]
+    states = [network.with_states(batch.ids_BS, batch.mask_BS).states for network in (student, transformer)]
     assert losses[1] - losses[0] == pytest.approx(2.5 * states_distance(*states, batch.mask_BS).item(), rel=1e-4)
 
 
@@ -136,3 +136,32 @@ def test_equal_states_are_at_no_distance_whatever_their_length():
     states = [torch.from_numpy(GENERATOR.normal(size=(2, 3, 4))) for _ in range(3)]
     stretched = [4.5 * state for state in states]
     assert states_distance(states, stretched, torch.ones(2, 3)).item() == pytest.approx(0, abs=1e-9)
+
+
+def test_attention_counts_with_its_weight_and_the_reference_attends_alike(transformer, batch):
+    student = transformer.with_layers([0, 3]).eval()
+    teacher = TEACHER[:, :3].copy()
+    losses = [distill_loss(taught(teacher), Distill(attention_weight=weight), transformer)(student, batch).item() for weight in (0.0, 2.5)]
+    own, theirs = (network.with_states(batch.ids_BS, batch.mask_BS, attention=True) for network in (student, transformer))
+    want = attention_distance(own.attention, theirs.attention, batch.mask_BS).item()
+    assert losses[1] - losses[0] == pytest.approx(2.5 * want, rel=1e-3)
+    assert attention_distance(theirs.attention, theirs.attention, batch.mask_BS).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_mixtures_are_answered_by_the_reference(transformer, batch):
+    student = transformer.with_layers([0, 3]).eval()
+    teacher = TEACHER[:, :3].copy()
+    torch.manual_seed(0)
+    whole = distill_loss(taught(teacher), Distill(mixup=1.0), transformer)
+    assert whole(transformer, batch).item() == pytest.approx(0, abs=1e-5)  # who answers as the reference loses nothing, labels aside
+    value = whole(student, batch)
+    value.backward()
+    assert value.item() > 0
+
+
+def test_a_mixture_of_all_of_one_document_is_that_document(cnn, batch):
+    order = torch.randperm(len(batch.labels_B))
+    with torch.no_grad(), mixed(cnn, order, 1.0):
+        alone = cnn(batch.ids_BS, batch.mask_BS)
+    with torch.no_grad():
+        torch.testing.assert_close(alone, cnn(batch.ids_BS, batch.mask_BS))

@@ -86,6 +86,7 @@ def make_plan(tmp_path, monkeypatch, heard, timed):
             reference=model,
             rows=rows,
             dev=dev_rows,
+            train_texts=lambda: train[0],
             dev_texts=dev[0],
             more_texts=(),
             reference_dev=LiveSession(model.network, threads=1).scores(dev_rows.arrays).argmax(1),

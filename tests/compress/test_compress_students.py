@@ -164,6 +164,6 @@ def test_steps_say_what_was_done(transformer, section, want):
 
 
 def test_auto_halves_a_transformer_and_has_nothing_to_halve_in_a_cnn(transformer, cnn):
-    assert [section.kind for section in auto_students(transformer)] == ["static", "depth", "depth", "cnn"]
-    assert [section.layers for section in auto_students(transformer)[1:3]] == [2, 1]
-    assert [section.kind for section in auto_students(cnn)] == ["static", "cnn"]
+    assert [section.kind for section in auto_students(transformer)] == ["linear", "static", "depth", "depth", "cnn"]
+    assert [section.layers for section in auto_students(transformer)[2:4]] == [2, 1]
+    assert [section.kind for section in auto_students(cnn)] == ["linear", "static", "cnn"]

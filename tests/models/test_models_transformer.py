@@ -37,11 +37,11 @@ def test_states_are_those_of_hugging_face(opened, sound_folder, batch):
     ids, mask = map(torch.from_numpy, pad(batch))
     model = AutoModelForSequenceClassification.from_pretrained(sound_folder).eval()
     with torch.inference_mode():
-        scores, states = opened.with_states(ids, mask)
+        found = opened.with_states(ids, mask)
         want = model.bert(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
-        torch.testing.assert_close(scores, opened(ids, mask))
-    assert [state.shape for state in states] == [(4, 7, 8)] * 4
-    torch.testing.assert_close(states[3][mask == 1], want[3][mask == 1])
+        torch.testing.assert_close(found.scores_BC, opened(ids, mask))
+    assert [state.shape for state in found.states] == [(4, 7, 8)] * 4
+    torch.testing.assert_close(found.states[3][mask == 1], want[3][mask == 1])
 
 
 def test_keeping_some_layers_is_running_only_them(opened, batch):

@@ -38,7 +38,7 @@ def test_every_choice_is_shown():
     assert set(kinds) == {each["properties"]["kind"]["const"] for each in schema.values() if "kind" in each["properties"]}
 
 
-@pytest.mark.parametrize("block", _alternatives(), ids=lambda block: re.search(r"kind: (\S+)", block)[1])
+@pytest.mark.parametrize("block", _alternatives(), ids=lambda block: (re.search(r"kind: (\S+)", block) or re.search(r"(\w+):", block))[1])
 def test_each_choice_loads_once_it_is_uncommented(tmp_path, block):
     indent = re.match(r" *", block)[0]
     live = "".join(f"{indent}{line[len(indent) + 2 :]}\n" for line in block.splitlines())

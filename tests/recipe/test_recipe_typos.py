@@ -25,7 +25,7 @@ _LINE = re.compile(r"^(?P<lead>\s*(?:- )*)(?:(?P<key>\w+):(?: (?P<value>.*))?|(?
 def _rich_recipes() -> list[str]:
     """One recipe for each kind of model; together they hold every section, kind and key."""
     sources = [data.FilesData(path="a.csv"), data.HubData(path="b"), data.DocstringsData()]
-    students = (compress.Depth(layers=3), compress.Static(), compress.Cnn(), compress.Rnn())
+    students = (compress.Depth(layers=3), compress.Width(), compress.Static(), compress.Cnn(), compress.Rnn(), compress.Linear())
     kinds = get_args(get_args(model.ModelSection)[0])
     texts = []
     for number, kind in enumerate(kinds):

@@ -1,0 +1,122 @@
+"""What else must not be lost beside accuracy: the recall of single classes, macro-F1, the area under the ROC curve, the cost of mistakes.
+
+All of them have to hold, and each is judged at full alpha: a candidate that breaks any one of them passes with probability alpha at
+most, however many there are (intersection-union test, Berger 1982).
+
+Shape letters: B examples, C classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+import numpy as np
+
+from smelt.errors import DataFault, UsageFault
+from smelt.language import say
+from smelt.recipe.verify import Auroc, Cost, MacroF1, Recall
+from smelt.recipe.verify import Requirement as Section
+from smelt.types import Requirement
+from smelt.verify import tango
+from smelt.verify.auroc import auroc_drop
+from smelt.verify.bootstrap import Cells, drop_interval, joint_cells
+from smelt.verify.metrics.confusion import macro_f1
+
+if TYPE_CHECKING:
+    from numpy import float64, int32, int64, integer
+    from numpy.typing import NDArray
+
+_SEED = 20260101
+_RESAMPLES = 5_000
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Answers:
+    """Two models' answers to the same labeled examples, as class numbers below C."""
+
+    names: Sequence[str]
+    """What the class numbers mean. C of them."""
+    labels_B: "NDArray[int32]"
+    reference_B: "NDArray[int32]"
+    candidate_B: "NDArray[int32]"
+    reference_BC: "NDArray[np.float32] | None"
+    """Scores in the order of `names`, where the files have them."""
+    candidate_BC: "NDArray[np.float32] | None"
+
+
+def judge_requirements(answers: Answers, sections: Sequence[Section], confidence: float) -> list[Requirement]:
+    """Judge each requirement; one on the recall of every class becomes as many as there are classes.
+
+    Raises:
+        UsageFault: a class is named that does not occur.
+        DataFault: the ROC curve is asked for, and a file has no scores.
+    """
+    return [found for section in sections for found in _judge(answers, section, confidence)]
+
+
+def _judge(answers: Answers, section: Section, confidence: float) -> list[Requirement]:
+    match section:
+        case Recall():
+            names = answers.names if section.label == "*" else [section.label]
+            return [_recall(answers, name, section.margin_points, confidence) for name in names]
+        case MacroF1():
+            drop, upper = _bootstrap(answers, macro_f1, confidence)
+            return [_estimate("macro_f1", 100 * drop, 100 * upper, section.margin_points, len(answers.labels_B))]
+        case Cost():
+            costs_CC = _costs(answers.names, section)
+            drop, upper = _bootstrap(answers, lambda table: -_mean_cost(table, costs_CC), confidence)
+            return [_estimate("cost", drop, upper, section.margin, len(answers.labels_B))]
+        case Auroc():
+            if answers.reference_BC is None or answers.candidate_BC is None:
+                raise DataFault(
+                    say("verify.also: auroc needs `scores` on every line of both predictions files"),
+                    step=say("Let both models write their probabilities, or leave auroc out."),
+                )
+            drop, upper = auroc_drop(answers.reference_BC, answers.candidate_BC, answers.labels_B, confidence=confidence)
+            return [_estimate("auroc", 100 * drop, 100 * upper, section.margin_points, len(answers.labels_B))]
+        case _:
+            assert_never(section)
+
+
+def _recall(answers: Answers, name: str, margin_points: float, confidence: float) -> Requirement:
+    """Tango's test on the examples of one class, where accuracy is recall."""
+    if name not in answers.names:
+        raise UsageFault(
+            say("verify.also: no example has the label '{label}'", label=name),
+            step=say("Labels: {labels}.", labels=", ".join(answers.names[:10])),
+        )
+    own_B = answers.labels_B == answers.names.index(name)
+    right_B, still_B = (side[own_B] == answers.labels_B[own_B] for side in (answers.reference_B, answers.candidate_B))
+    lost, won, n = int((right_B & ~still_B).sum()), int((still_B & ~right_B).sum()), int(own_B.sum())
+    upper = 100 * tango.upper_bound(lost, won, n, confidence) if n else 100.0
+    kept = bool(n) and tango.p_value(lost, won, n, margin_points / 100) <= 1 - confidence
+    drop = 100 * (lost - won) / n if n else 0.0
+    return Requirement(kind="recall", label=name, margin=margin_points, drop=drop, upper=upper, n=n, kept=kept, level="certificate")
+
+
+def _estimate(kind: str, drop: float, upper: float, margin: float, n: int) -> Requirement:
+    return Requirement(kind=kind, label=None, margin=margin, drop=drop, upper=upper, n=n, kept=upper < margin, level="estimate")
+
+
+def _bootstrap(answers: Answers, metric, confidence: float) -> tuple[float, float]:  # noqa: ANN001
+    cells: Cells = joint_cells(answers.labels_B, answers.reference_B, answers.candidate_B, len(answers.names))
+    rng = np.random.default_rng(_SEED)
+    found = drop_interval(cells, metric, confidence=2 * confidence - 1, rng=rng, resamples=_RESAMPLES)
+    return found.drop, found.upper
+
+
+def _costs(names: Sequence[str], section: Cost) -> "NDArray[float64]":
+    """Return the cost of each answer (column) to each true class (row). Shape (C, C)."""
+    number = {name: place for place, name in enumerate(names)}
+    costs_CC = np.full((len(names), len(names)), section.otherwise)
+    np.fill_diagonal(costs_CC, 0.0)
+    for truth, answers in section.costs.items():
+        for answer, cost in answers.items():
+            if truth in number and answer in number:
+                costs_CC[number[truth], number[answer]] = cost
+    return costs_CC
+
+
+def _mean_cost(table: "NDArray[int64]", costs_CC: "NDArray[float64]") -> "NDArray[float64]":
+    counts: NDArray[integer] = table.sum(axis=(-2, -1))
+    return (table * costs_CC).sum(axis=(-2, -1)) / np.maximum(counts, 1)
