@@ -41,7 +41,7 @@ def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
     """Try each student's cheapest export in front of the reference's own cheapest faithful one, where it costs less than half of that."""
     able = [trial for trial in trials if trial.dev_scores is not None and _reads_alike(plan, trial)]
     own = [trial for trial in able if trial.source == plan.name]
-    faithful = [trial for trial in own if _own_chance(plan, trial) >= _CHANCE]
+    faithful = [trial for trial in own if certificate_chance(plan, trial) >= _CHANCE]
     if not faithful:
         return []
     slow = min(faithful, key=lambda trial: plan.cost(trial.candidate))
@@ -77,7 +77,8 @@ def pick_threshold(
     return None
 
 
-def _own_chance(plan: Search, trial: Trial) -> float:
+def certificate_chance(plan: Search, trial: Trial) -> float:
+    """Return how likely a candidate's certificate is, from its answers on dev."""
     assert trial.dev_scores is not None
     return _chance(trial.dev_scores, plan.reference_dev, plan.dev.labels, plan.chance)
 

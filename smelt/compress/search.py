@@ -3,32 +3,19 @@
 Every student and every candidate is a stage of the run folder, so a search that was cut goes on where it stopped.
 """
 
-import json
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
-import numpy as np
-from safetensors.numpy import load_file, save_file
-
-from smelt.compress.cascade import cascades
+from smelt.compress.cascade import cascades, certificate_chance
+from smelt.compress.halving import Survivor, halve
 from smelt.compress.linear import try_linear
-from smelt.compress.students import auto_students, embedding_of, names_of, steps_of
-from smelt.compress.teach import Lesson, teach
-from smelt.compress.transfer import TransferSet, texts_sha256, transfer_rows
-from smelt.compress.trial import Search, Trial, probe_cost, try_formats
+from smelt.compress.stages import Taught, Training, answers_to_more, student_stage, transfer_stage
+from smelt.compress.students import auto_students, names_of, steps_of
+from smelt.compress.trial import Formats, Search, Trial, try_formats
 from smelt.language import say
-from smelt.models.build import Model, load_model
 from smelt.recipe.compress import Linear, NetworkStudent
-from smelt.run.disk import read_json
-from smelt.run.folder import code_version
-from smelt.train.device import find_device
-from smelt.train.evaluate import score_rows
-from smelt.train.rows import Rows
-from smelt.train.session import PLAN
-from smelt.types import Arrays, Candidate
+from smelt.types import Candidate
 
 
 def search(plan: Search) -> list[Trial]:
@@ -41,91 +28,85 @@ def search(plan: Search) -> list[Trial]:
     students = auto_students(plan.reference.network) if plan.section.students == "auto" else plan.section.students
     started = time.monotonic()
     if students:
-        _transfer(plan)
+        transfer_stage(plan)
     left = plan.seconds - (time.monotonic() - started)
     named = dict(zip(names_of(students), students, strict=True))
+    networks: dict[str, NetworkStudent] = {}
     for name, section in named.items():
         if isinstance(section, Linear):
-            trials += try_linear(plan, name, section, steps_of(section, plan.reference.network), _answers_to_more(plan))
-    networks = [(name, section) for name, section in named.items() if not isinstance(section, Linear)]
-    for place, (name, section) in enumerate(networks):
-        started = time.monotonic()
-        share = left / (len(networks) - place) * (2 if len(networks) - place > 1 else 1)
-        student = _student(plan, name, section, min(share, left))
-        left -= max(student.seconds, time.monotonic() - started)
-        steps = steps_of(section, plan.reference.network)
-        hopeless = student.dev_score < plan.least_dev_score
-        if hopeless and plan.section.cascade == "none":
-            trials.append(_hopeless(name, steps, student, plan.least_dev_score))
+            trials += try_linear(plan, name, section, steps_of(section, plan.reference.network), answers_to_more(plan))
         else:
-            trials += try_formats(plan, name, student.model, steps, most=1 if hopeless else None)
+            networks[name] = section
+    halved = halve(plan, networks, trials)
+    trials += [_given_up(plan, name, networks[name], why) for name, why in halved.dropped.items()]
+    left = _teach_all(plan, halved.survivors, left - halved.seconds, trials)
+    if plan.section.finalist_seeds:
+        _repeat_finalist(plan, halved.survivors, left, trials)
     return trials + (cascades(plan, trials) if plan.section.cascade == "auto" else [])
 
 
-@dataclass(frozen=True, slots=True)
-class _Student:
-    """A trained student, and over all sittings the time that it took."""
+def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials: list[Trial]) -> float:
+    """Teach and export one student after the other; return the time that is left. A student may take twice its share, but the last."""
+    own = list(trials)
+    for place, (name, survivor) in enumerate(survivors.items()):
+        started, others = time.monotonic(), len(survivors) - place
+        share = left / others * (2 if others > 1 else 1)
+        training = Training(
+            name=name, section=survivor.section, seconds=min(share, left), seed=plan.train.seed, start=survivor.start
+        )  # fmt: skip
+        taught = student_stage(plan, training)
+        left -= max(taught.seconds, time.monotonic() - started)
+        trials += _export(plan, name, survivor.section, taught, own)
+    return left
 
-    model: Model
-    dev_score: float
-    seconds: float
+
+def _export(plan: Search, name: str, section: NetworkStudent, taught: Taught, own: Sequence[Trial]) -> list[Trial]:
+    steps = steps_of(section, plan.reference.network)
+    hopeless = taught.dev_score < plan.least_dev_score
+    if hopeless and plan.section.cascade == "none":
+        why = say("not exported: {score:.4f} on dev, and below {least:.4f} no certificate is in reach",
+                  score=taught.dev_score, least=plan.least_dev_score)  # fmt: skip
+        return [_untried(name, steps, taught.dev_score, why)]
+    return try_formats(plan, name, taught.model, steps, Formats(own=own, live=taught.dev_score, most=1 if hopeless else None))
 
 
-def _hopeless(name: str, steps: Sequence[str], student: _Student, least: float) -> Trial:
-    why = say("not exported: {score:.4f} on dev, and below {least:.4f} no certificate is in reach", score=student.dev_score, least=least)
-    candidate = Candidate(name=name, steps=steps, runtime="torch", precision="fp32", dev_score=student.dev_score, why=why)
+def _repeat_finalist(plan: Search, survivors: dict[str, Survivor], left: float, trials: list[Trial]) -> None:
+    """Teach the most promising student again with other seeds, while there is time for as much as it took."""
+    rated = {name: _best(plan, name, trials) for name in survivors}
+    promising = [name for name in survivors if rated[name] > 0]
+    if not promising:
+        return
+    name = max(promising, key=lambda one: rated[one])
+    section, steps = survivors[name].section, steps_of(survivors[name].section, plan.reference.network)
+    form = max((trial for trial in trials if trial.source == name), key=lambda trial: _worth(plan, trial)).form
+    known = Training(name=name, section=section, seconds=0.0, seed=plan.train.seed, start=survivors[name].start)
+    taken = student_stage(plan, known).seconds
+    for number in range(1, plan.section.finalist_seeds + 1):
+        started = time.monotonic()
+        if taken > left:
+            return
+        seed = plan.train.seed + number
+        again = f"{name}-seed{seed}"
+        taught = student_stage(plan, Training(name=again, section=section, seconds=left, seed=seed))
+        left -= max(taught.seconds, time.monotonic() - started)
+        trials += try_formats(plan, again, taught.model, [*steps, f"seed: {seed}"], Formats(only=form))
+
+
+def _best(plan: Search, name: str, trials: Sequence[Trial]) -> float:
+    return max((_worth(plan, trial) for trial in trials if trial.source == name), default=0.0)
+
+
+def _worth(plan: Search, trial: Trial) -> float:
+    """Return the chance of a certificate, times halvings of a large cost."""
+    if trial.dev_scores is None:
+        return 0.0
+    return certificate_chance(plan, trial) * (20 - math.log2(plan.cost(trial.candidate)))
+
+
+def _given_up(plan: Search, name: str, section: NetworkStudent, why: str) -> Trial:
+    return _untried(name, steps_of(section, plan.reference.network), None, why)
+
+
+def _untried(name: str, steps: Sequence[str], dev_score: float | None, why: str) -> Trial:
+    candidate = Candidate(name=name, steps=steps, runtime="torch", precision="fp32", dev_score=dev_score, why=why)
     return Trial(candidate=candidate, source=name, folder=None, dev_scores=None)
-
-
-def _student(plan: Search, name: str, section: NetworkStudent, seconds: float) -> _Student:
-    """Train one student, or find it trained."""
-    inputs = plan.inputs | {
-        "student": section.model_dump(mode="json"), "distill": plan.section.distill.model_dump(mode="json"),
-        "transfer": plan.section.transfer.model_dump(mode="json"), "texts": texts_sha256(plan.more_texts),
-        "train": plan.train.model_dump(mode="json"), "code": code_version("models", "train", "tasks", "compress"),
-    }  # fmt: skip
-
-    def fill(folder: Path, work: Path) -> None:
-        measure = partial(probe_cost, plan)
-        teach(Lesson(plan, name, section, _transfer(plan), seconds, plan.train.seed, measure), folder, work)
-
-    folder = plan.run.stage(f"compress/{name}", inputs, fill)
-    facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-    return _Student(load_model(folder), facts["dev_score"], facts["seconds"])
-
-
-def _transfer(plan: Search) -> TransferSet:
-    """Return the transfer set with the reference's scores; made once."""
-    inputs = plan.inputs | {
-        "transfer": plan.section.transfer.model_dump(mode="json"), "seed": plan.train.seed, "texts": texts_sha256(plan.more_texts),
-        "code": code_version("models", "tasks", "compress/transfer.py"),
-    }  # fmt: skip
-
-    def fill(folder: Path, _work: Path) -> None:
-        network = plan.reference.network.to(find_device(plan.train.device))
-        more = plan.reference.codec.encode(plan.more_texts)
-        rows = transfer_rows(plan.rows, more, plan.section.transfer, embedding_of(network).weight, plan.train.seed)
-        classes = len(plan.reference.codec.labels)
-        scores = score_rows(network, rows, plan.train, classes=classes, precision=_precision_of(plan))
-        network.cpu()
-        arrays = {"ids": np.asarray(rows.arrays.ids), "offsets": rows.arrays.offsets, "labels": rows.labels}
-        save_file(arrays | {"scores": scores}, folder / "transfer.safetensors")
-
-    found = load_file(plan.run.stage("compress/transfer", inputs, fill) / "transfer.safetensors")
-    rows = Rows(Arrays(ids=found["ids"], offsets=found["offsets"]), found["labels"])
-    return TransferSet(rows, found["scores"], labeled=len(plan.rows))
-
-
-def _answers_to_more(plan: Search) -> list[str]:
-    """Return the reference's labels of the texts that have none."""
-    if not plan.more_texts:
-        return []
-    start = len(plan.rows)
-    scores = _transfer(plan).scores[start : start + len(plan.more_texts)]
-    return [plan.reference.codec.labels[number] for number in scores.argmax(1)]
-
-
-def _precision_of(plan: Search) -> str:
-    """Return the precision that the reference's training measured as the faster one; fp32 where nothing was measured."""
-    measured = read_json(plan.run.path / "train" / PLAN)
-    return str(measured["precision"]) if isinstance(measured, dict) else "fp32"

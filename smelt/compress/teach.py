@@ -31,7 +31,7 @@ _WEIGHED = 16
 Measure = Callable[[Network], float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
     """What teaching one student needs."""
 
@@ -43,16 +43,18 @@ class Lesson:
     seed: int
     measure: Measure
     """What a network would cost, exported."""
+    start: Network | None = None
+    """A student that was taught before, to be taught on."""
 
 
 def teach(lesson: Lesson, folder: Path, work: Path) -> None:
     """Fill a student's folder: weights, codec, log, and how long it took."""
     section, plan = lesson.section, lesson.plan
     facts: dict[str, object] = {}
-    if isinstance(section, Width):
+    if isinstance(section, Width) and lesson.start is None:
         network, progress = _narrower(lesson, section, work, facts)
     else:
-        network, progress = _learn(lesson, _built(lesson, facts), lesson.seconds, epochs_of(section), work)
+        network, progress = _learn(lesson, lesson.start or _built(lesson, facts), lesson.seconds, epochs_of(section), work)
     network.save(folder)
     plan.reference.codec.save(folder)
     (folder / LOG).write_bytes((work / LOG).read_bytes())

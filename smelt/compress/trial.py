@@ -3,7 +3,7 @@
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +34,10 @@ from smelt.verify.metrics.calibration import fit_temperature
 
 _LOG = logging.getLogger("smelt")
 _PROBES = 64
+# A format is tried for a student only if it costs the reference at most so much more than the best one tried does.
+_WORTH_TRYING = 1.25
+# Points of accuracy that an export may lose against the live network before the costlier formats are tried. Fraction.
+_FAITHFUL = 0.005
 Watch = Callable[[str, Step | None, Facts], None]
 """Hears of every step and epoch of every student, by its name."""
 Chance = Callable[[int, int, int], float]
@@ -88,12 +92,47 @@ class Trial:
     folder: Path | None
     """Its stage folder, with `bundle/` in it; None if there is none."""
     dev_scores: NDArray[np.float32] | None
+    form: Format | None = None
+    """The format that it was exported to."""
 
 
-def try_formats(plan: Search, student: str, model: Model, steps: Sequence[str], *, most: int | None = None) -> list[Trial]:
-    """Export, check, time and score one network in each format of the recipe that can hold it, or in the first `most` of them."""
-    possible: list[Format] = [form for form in plan.section.formats if form in formats_of(model.network)]
-    return [_trial(plan, student, model, steps, form) for form in possible[:most]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Formats:
+    """Which formats of the recipe are tried."""
+
+    own: Sequence[Trial] = ()
+    """The reference's trials. What its formats cost tells which ones are worth trying: the cheapest first, and those that would cost a
+    quarter more than the best one so far only where that one answers worse than the live network."""
+    live: float = 0.0
+    """Accuracy of the live network on dev."""
+    most: int | None = None
+    only: Format | None = None
+
+
+_EVERY = Formats()
+
+
+def try_formats(plan: Search, student: str, model: Model, steps: Sequence[str], formats: Formats = _EVERY) -> list[Trial]:
+    """Export, check, time and score one network in the formats that can hold it and are worth it."""
+    held = formats_of(model.network)
+    possible: list[Format] = [form for form in plan.section.formats if form in held and form in (formats.only or form,)]
+    known = {trial.form: plan.cost(trial.candidate) for trial in formats.own if trial.form and trial.dev_scores is not None}
+    possible.sort(key=lambda form: known.get(form, 0.0))
+    trials: list[Trial] = []
+    for form in possible[: formats.most]:
+        if not _pointless(plan, form, known, formats.live, trials):
+            trials.append(_trial(plan, student, model, steps, form))
+    return trials
+
+
+def _pointless(plan: Search, form: Format, known: Mapping[str, float], live: float, trials: Sequence[Trial]) -> bool:
+    """Say whether a format cannot be on the frontier: formats cost a student in proportion to what they cost the reference."""
+    tried = {trial.form: trial.candidate for trial in trials if trial.form and trial.form in known and trial.dev_scores is not None}
+    if form not in known or not tried:
+        return False
+    best = min(tried, key=lambda one: plan.cost(tried[one]))
+    faithful = max(candidate.dev_score or 0.0 for candidate in tried.values()) >= live - _FAITHFUL
+    return faithful and known[form] / known[best] > _WORTH_TRYING
 
 
 def _trial(plan: Search, student: str, model: Model, steps: Sequence[str], form: Format) -> Trial:
@@ -114,10 +153,12 @@ def _trial(plan: Search, student: str, model: Model, steps: Sequence[str], form:
             source=student,
             folder=None,
             dev_scores=None,
+            form=form,
         )
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     candidate = Candidate(name=name, steps=steps, runtime=runtime, precision=precision, **result)
-    return Trial(candidate=candidate, source=student, folder=folder, dev_scores=load_file(folder / "dev.safetensors")["scores"])
+    scores = load_file(folder / "dev.safetensors")["scores"]
+    return Trial(candidate=candidate, source=student, folder=folder, dev_scores=scores, form=form)
 
 
 def _export(plan: Search, name: str, model: Model, form: Format, folder: Path) -> None:

@@ -10,7 +10,7 @@ from smelt.train.rows import Rows
 _REFERENCE, _STUDENTS = 0.45, 0.4
 # Passes over each split, in passes of the fp32 reference: confirm is answered by it and by up to three faster candidates, train by its
 # faster precision for the students to learn from, dev by every candidate.
-_CONFIRM_PASSES, _TRAIN_PASSES, _DEV_PASSES = 1.6, 0.5, 4.0
+_CONFIRM_PASSES, _TRAIN_PASSES, _DEV_PASSES = 1.6, 0.35, 2.5
 _LEAST_TRAINING = 0.4
 
 

@@ -1,28 +1,32 @@
 """What a candidate costs, in the unit that the recipe minimizes."""
 
 import math
-from typing import Literal, assert_never
+from typing import assert_never
+
+from smelt.recipe.compress import Compress
 
 
-def cost_of(
-    minimize: Literal["balanced", "latency", "throughput", "size"], *, latency_ms: float, examples_per_s: float, size_bytes: int
-) -> float:  # fmt: skip
-    """Return milliseconds for `balanced` (geometric mean of latency and time per document), `latency` and `throughput`, bytes for `size`.
+def cost_of(section: Compress, *, latency_ms: float, examples_per_s: float, size_bytes: int) -> float:
+    """Return the price: milliseconds, bytes, or for `balanced` and `weighted` a product of powers of them. Lower is cheaper.
 
     Args:
-        minimize: what is cheap.
+        section: what is cheap.
         latency_ms: median at batch 1.
         examples_per_s: documents per second in batches.
         size_bytes: of the bundle.
     """
-    match minimize:
+    per_document = 1000 / examples_per_s
+    match section.minimize:
         case "balanced":
-            return math.sqrt(latency_ms * 1000 / examples_per_s)
+            return math.sqrt(latency_ms * per_document)
         case "latency":
             return latency_ms
         case "throughput":
-            return 1000 / examples_per_s
+            return per_document
         case "size":
             return float(size_bytes)
+        case "weighted":
+            weights = section.weights
+            return latency_ms**weights.latency * per_document**weights.throughput * max(1, size_bytes) ** weights.size
         case _:
-            assert_never(minimize)
+            assert_never(section.minimize)

@@ -57,7 +57,7 @@ def cost(context: Context, candidate: Candidate) -> float:
     assert candidate.latency_ms_p50 is not None
     assert candidate.examples_per_s is not None
     return cost_of(
-        context.recipe.compress.minimize,
+        context.recipe.compress,
         latency_ms=candidate.latency_ms_p50,
         examples_per_s=candidate.examples_per_s,
         size_bytes=candidate.size_bytes or 0,
@@ -70,7 +70,7 @@ def reference_cost(context: Context, bench: Bench, costs: Sequence[float]) -> fl
     if timing is None:
         return 2 * max(costs, default=1.0)
     return cost_of(
-        context.recipe.compress.minimize,
+        context.recipe.compress,
         latency_ms=timing.latency_ms_p50,
         examples_per_s=timing.examples_per_s,
         size_bytes=_reference_bytes(context),
@@ -115,7 +115,7 @@ def _why(context: Context, trial: Trial, verdict: Verdict | None, chosen: str | 
         "not tested on confirm: {agreement:.1%} agreement on dev at {cost:.3g} {unit} promised less than {tested}",
         agreement=candidate.agreement or 0.0,
         cost=cost(context, candidate),
-        unit="bytes" if context.recipe.compress.minimize == "size" else "ms",
+        unit={"size": "bytes", "weighted": ""}.get(context.recipe.compress.minimize, "ms"),
         tested=", ".join(filter(None, tested)) or say("the reference"),
     )
 

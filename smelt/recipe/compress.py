@@ -54,6 +54,20 @@ class Limits(Section):
     """Most memory of a process that answers."""
 
 
+class Weights(Section):
+    """How much each figure counts where `minimize` is `weighted`: the price is their product, each to the power of its weight.
+
+    With latency 1 and size 0.5 a model of half the latency may have four times the size.
+    """
+
+    latency: Annotated[float, Field(ge=0)] = 1.0
+    """Milliseconds for one document at batch 1."""
+    throughput: Annotated[float, Field(ge=0)] = 1.0
+    """Milliseconds per document in batches."""
+    size: Annotated[float, Field(ge=0)] = 0.0
+    """Bytes of the bundle."""
+
+
 class Depth(Section):
     """A copy of the reference with fewer layers, spread evenly from first to last."""
 
@@ -148,5 +162,9 @@ class Compress(Section):
     calibration_rows: Count = 300
     """Training documents that set the ranges of static int8."""
     limits: Limits = Limits()
-    minimize: Literal["balanced", "latency", "throughput", "size"] = "balanced"
-    """What is cheap: the geometric mean of latency and time per document, one of the two, or bytes on disk."""
+    finalist_seeds: Annotated[int, Field(ge=0, le=10)] = 1
+    """How often the most promising student is taught again from other random numbers, while there is time. Each time is a candidate."""
+    minimize: Literal["balanced", "latency", "throughput", "size", "weighted"] = "balanced"
+    """What is cheap: the geometric mean of latency and time per document, one of the two (time per document is also what a million
+    documents cost at full load), bytes on disk, or a price of all three by `weights`."""
+    weights: Weights = Weights()

@@ -6,12 +6,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from smelt.compress.halving import on_the_line
 from smelt.compress.search import search
 from smelt.compress.trial import Search, spread
 from smelt.models.build import Model, build_model
 from smelt.models.session import LiveSession
 from smelt.models.static import StaticNetwork
-from smelt.recipe.compress import Cnn, Compress, Static, Transfer
+from smelt.recipe.compress import Cnn, Compress, Linear, Static, Transfer
 from smelt.recipe.model import CnnModel, StaticModel, Vocabulary
 from smelt.recipe.train import Train
 from smelt.run.disk import Disk
@@ -81,7 +82,7 @@ def make_plan(tmp_path, monkeypatch, heard, timed):
         run.stage("train", {}, lambda folder, _work: model.network.save(folder))
         run.write_json("workload.json", asdict(Workload(singles=dev[0][:3], documents=dev[0][:7], rounds=1)))
         return Search(
-            section=Compress(**({"students": STUDENTS, "formats": ("numpy-fp32", "onnxruntime-fp32")} | section)),
+            section=Compress(**({"students": STUDENTS, "formats": ("numpy-fp32", "onnxruntime-fp32"), "finalist_seeds": 0} | section)),
             train=Train(batch_examples=16, precision="fp32", threads=1),
             reference=model,
             rows=rows,
@@ -201,3 +202,55 @@ def test_the_temperature_is_fitted_on_dev(make_plan):
 )
 def test_spread_rows_are_as_worked_by_hand(count, wanted, want):
     assert spread(count, wanted).tolist() == want
+
+
+def test_the_finalist_is_taught_again_from_another_seed(make_plan, heard):
+    plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1], finalist_seeds=2, cascade="none")
+    trials = search(replace(plan, chance=lambda _lost, _won, _n: 0.5))
+    assert names(trials) == ["reference-numpy-fp32", "static-numpy-fp32", "static-seed1-numpy-fp32", "static-seed2-numpy-fp32"]
+    assert trials[2].candidate.steps[-1] == "seed: 1"
+    weights = {(trial.folder / "bundle" / "static.safetensors").read_bytes() for trial in trials[1:]}
+    assert len(weights) == 3
+
+
+def test_no_finalist_is_taught_again_without_time_or_chance(make_plan):
+    plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1], finalist_seeds=2, cascade="none")
+    assert len(search(replace(plan, chance=lambda _lost, _won, _n: 0.0))) == 2
+
+
+def test_a_linear_student_learns_from_texts_of_its_own(make_plan):
+    trials = search(make_plan("static", formats=("numpy-fp32",), students=(Linear(),), cascade="none"))
+    assert names(trials) == ["reference-numpy-fp32", "linear-numpy-fp32"]
+    bundle = open_bundle(trials[1].folder / "bundle", threads=1)
+    assert bundle.manifest.family == "linear"
+    assert trials[1].candidate.dev_score == pytest.approx(1.0, abs=0.2)
+
+
+def test_formats_that_would_cost_more_are_not_tried_for_students(make_plan):
+    prices = {"reference-onnxruntime-fp32": 5.0, "reference-openvino-fp32": 3.0, "cnn-openvino-fp32": 1.0}
+    plan = make_plan(formats=("onnxruntime-fp32", "openvino-fp32"), students=STUDENTS[1:])
+    clock = lambda folder, _workload, _module: replace(TIMING, latency_ms_p50=prices[read_manifest(folder).name])  # noqa: E731
+    trials = search(replace(plan, clock=clock))
+    assert names(trials)[:3] == ["reference-onnxruntime-fp32", "reference-openvino-fp32", "cnn-openvino-fp32"]
+    assert "cnn-onnxruntime-fp32" not in names(trials)
+
+
+def test_many_students_are_halved_and_the_rest_says_why(make_plan, heard):
+    students = tuple(Static(hidden=hidden, epochs=1) for hidden in (4, 5, 6, 7, 8, 9, 10))
+    plan = make_plan("cnn", formats=("numpy-fp32",), students=students, cascade="none")
+    trials = search(replace(plan, cost=lambda candidate: candidate.size_bytes))
+    dropped = [trial for trial in trials if "given up in round 1" in trial.candidate.why]
+    assert len(dropped) == 3
+    assert len([trial for trial in trials if trial.dev_scores is not None]) == 4
+
+
+def test_students_that_cannot_be_cheaper_are_not_taught(make_plan, heard):
+    students = tuple(Static(hidden=hidden, epochs=1) for hidden in (4, 5, 6, 7, 8))
+    trials = search(make_plan("static", formats=("numpy-fp32",), students=students, cascade="none"))
+    assert all("not taught" in trial.candidate.why for trial in trials[1:])
+    assert heard == []
+
+
+def test_costs_between_two_shapes_lie_on_a_line():
+    assert on_the_line({1: 2.0, 5: 6.0}, 4) == pytest.approx(5.0)
+    assert on_the_line({3: 2.0}, 3) == 2.0

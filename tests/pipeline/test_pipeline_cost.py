@@ -1,6 +1,7 @@
 import pytest
 
 from smelt.pipeline.cost import cost_of
+from smelt.recipe.compress import Compress, Weights
 
 FACTS = {"latency_ms": 8.0, "examples_per_s": 500.0, "size_bytes": 1_234}
 
@@ -15,7 +16,7 @@ FACTS = {"latency_ms": 8.0, "examples_per_s": 500.0, "size_bytes": 1_234}
     ],
 )
 def test_cost_is_as_worked_by_hand(minimize, want):
-    assert cost_of(minimize, **FACTS) == pytest.approx(want)
+    assert cost_of(Compress(minimize=minimize), **FACTS) == pytest.approx(want)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_cost_is_as_worked_by_hand(minimize, want):
     ],
 )
 def test_what_is_minimized_lowers_the_cost(minimize, better):
-    assert cost_of(minimize, **(FACTS | better)) < cost_of(minimize, **FACTS)
+    assert cost_of(Compress(minimize=minimize), **(FACTS | better)) < cost_of(Compress(minimize=minimize), **FACTS)
 
 
 @pytest.mark.parametrize(
@@ -42,4 +43,10 @@ def test_what_is_minimized_lowers_the_cost(minimize, better):
     ],
 )
 def test_what_is_not_minimized_counts_for_nothing(minimize, other):
-    assert cost_of(minimize, **(FACTS | other)) == cost_of(minimize, **FACTS)
+    assert cost_of(Compress(minimize=minimize), **(FACTS | other)) == cost_of(Compress(minimize=minimize), **FACTS)
+
+
+def test_a_weighted_price_trades_size_for_latency():
+    section = Compress(minimize="weighted", weights=Weights(latency=1.0, throughput=0.0, size=0.5))
+    # Half the latency for four times the size costs the same.
+    assert cost_of(section, **(FACTS | {"latency_ms": 4.0, "size_bytes": 4 * 1_234})) == pytest.approx(cost_of(section, **FACTS))

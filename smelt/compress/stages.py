@@ -1,0 +1,110 @@
+"""What the search keeps in the run folder besides candidates: the transfer set, and every student that was taught."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from smelt.compress.students import embedding_of
+from smelt.compress.teach import Lesson, teach
+from smelt.compress.transfer import TransferSet, texts_sha256, transfer_rows
+from smelt.compress.trial import Search, probe_cost
+from smelt.models.build import Model, load_model
+from smelt.recipe.compress import NetworkStudent
+from smelt.run.disk import read_json
+from smelt.run.folder import code_version
+from smelt.train.device import find_device
+from smelt.train.evaluate import score_rows
+from smelt.train.rows import Rows
+from smelt.train.session import PLAN
+from smelt.types import Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """A student, and over all sittings the time that it took."""
+
+    model: Model
+    dev_score: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """Which student to teach, and how."""
+
+    name: str
+    section: NetworkStudent
+    seconds: float
+    """Time there is."""
+    seed: int
+    start: str | None = None
+    """Place in the run of a student whose weights are taught on; None starts from the reference."""
+
+
+def student_stage(plan: Search, training: Training, place: str | None = None) -> Taught:
+    """Teach one student, or find it taught, in `compress/<name>` or another place of the run."""
+    place = place or f"compress/{training.name}"
+    inputs = plan.inputs | {
+        "student": training.section.model_dump(mode="json"), "distill": plan.section.distill.model_dump(mode="json"),
+        "transfer": plan.section.transfer.model_dump(mode="json"), "texts": texts_sha256(plan.more_texts),
+        "train": plan.train.model_dump(mode="json"), "code": code_version("models", "train", "tasks", "compress"),
+        "seed": training.seed, "start": plan.run.digest(training.start) if training.start else None,
+    }  # fmt: skip
+
+    def fill(folder: Path, work: Path) -> None:
+        lesson = Lesson(
+            plan=plan,
+            name=training.name,
+            section=training.section,
+            transfer=transfer_stage(plan),
+            seconds=training.seconds,
+            seed=training.seed,
+            measure=partial(probe_cost, plan),
+            start=load_model(plan.run.path / training.start).network if training.start else None,
+        )
+        teach(lesson, folder, work)
+
+    folder = plan.run.stage(place, inputs, fill)
+    facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    return Taught(load_model(folder), facts["dev_score"], facts["seconds"])
+
+
+def transfer_stage(plan: Search) -> TransferSet:
+    """Return the transfer set with the reference's scores; made once."""
+    inputs = plan.inputs | {
+        "transfer": plan.section.transfer.model_dump(mode="json"), "seed": plan.train.seed, "texts": texts_sha256(plan.more_texts),
+        "code": code_version("models", "tasks", "compress/transfer.py"),
+    }  # fmt: skip
+
+    def fill(folder: Path, _work: Path) -> None:
+        network = plan.reference.network.to(find_device(plan.train.device))
+        more = plan.reference.codec.encode(plan.more_texts)
+        rows = transfer_rows(plan.rows, more, plan.section.transfer, embedding_of(network).weight, plan.train.seed)
+        classes = len(plan.reference.codec.labels)
+        scores = score_rows(network, rows, plan.train, classes=classes, precision=_precision_of(plan))
+        network.cpu()
+        arrays = {"ids": np.asarray(rows.arrays.ids), "offsets": rows.arrays.offsets, "labels": rows.labels}
+        save_file(arrays | {"scores": scores}, folder / "transfer.safetensors")
+
+    found = load_file(plan.run.stage("compress/transfer", inputs, fill) / "transfer.safetensors")
+    rows = Rows(Arrays(ids=found["ids"], offsets=found["offsets"]), found["labels"])
+    return TransferSet(rows, found["scores"], labeled=len(plan.rows))
+
+
+def answers_to_more(plan: Search) -> list[str]:
+    """Return the reference's labels of the texts that have none."""
+    if not plan.more_texts:
+        return []
+    start = len(plan.rows)
+    scores = transfer_stage(plan).scores[start : start + len(plan.more_texts)]
+    return [plan.reference.codec.labels[number] for number in scores.argmax(1)]
+
+
+def _precision_of(plan: Search) -> str:
+    """Return the precision that the reference's training measured as the faster one; fp32 where nothing was measured."""
+    measured = read_json(plan.run.path / "train" / PLAN)
+    return str(measured["precision"]) if isinstance(measured, dict) else "fp32"
