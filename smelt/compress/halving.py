@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from smelt.compress.stages import Training, student_stage
+from smelt.compress.stages import student_stage
 from smelt.compress.students import build_student, sliced_copy
-from smelt.compress.trial import Search, Trial, probe_cost
+from smelt.compress.trial import Search, Training, Trial, probe_cost
 from smelt.language import say
 from smelt.models.network import Network
 from smelt.recipe.compress import Depth, NetworkStudent, Width

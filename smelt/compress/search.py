@@ -5,14 +5,14 @@ Every student and every candidate is a stage of the run folder, so a search that
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from smelt.compress.cascade import cascades, certificate_chance
 from smelt.compress.halving import Survivor, halve
 from smelt.compress.linear import try_linear
-from smelt.compress.stages import Taught, Training, answers_to_more, student_stage, transfer_stage
+from smelt.compress.stages import Taught, answers_to_more, student_stage, transfer_stage
 from smelt.compress.students import auto_students, names_of, steps_of
-from smelt.compress.trial import Formats, Search, Trial, try_formats
+from smelt.compress.trial import Formats, Search, Training, Trial, try_formats
 from smelt.language import say
 from smelt.recipe.compress import Linear, NetworkStudent
 from smelt.types import Candidate
@@ -48,7 +48,9 @@ def search(plan: Search) -> list[Trial]:
 def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials: list[Trial]) -> float:
     """Teach and export one student after the other; return the time that is left. A student may take twice its share, but the last."""
     own = list(trials)
-    for place, (name, survivor) in enumerate(survivors.items()):
+    for name, why in _elsewhere(plan, survivors, left).items():
+        trials.append(_given_up(plan, name, survivors.pop(name).section, why))
+    for place, (name, survivor) in enumerate(list(survivors.items())):
         started, others = time.monotonic(), len(survivors) - place
         share = left / others * (2 if others > 1 else 1)
         training = Training(
@@ -58,6 +60,20 @@ def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials
         left -= max(taught.seconds, time.monotonic() - started)
         trials += _export(plan, name, survivor.section, taught, own)
     return left
+
+
+def _elsewhere(plan: Search, survivors: Mapping[str, Survivor], left: float) -> dict[str, str]:
+    """Teach all students in other processes, where the plan has some; return by name why some were not taught."""
+    if plan.elsewhere is None or not survivors:
+        return {}
+    workers = min(len(survivors), plan.section.workers if plan.section.workers != "none" else 1)
+    seconds = left * workers / len(survivors)
+    trainings = [
+        Training(name=name, section=survivor.section, seconds=seconds, seed=plan.train.seed, start=survivor.start)
+        for name, survivor in survivors.items()
+    ]
+    failed = plan.elsewhere([(training, f"compress/{training.name}") for training in trainings])
+    return {name: say("not taught: its process failed: {reason}", reason=reason) for name, reason in failed.items()}
 
 
 def _export(plan: Search, name: str, section: NetworkStudent, taught: Taught, own: Sequence[Trial]) -> list[Trial]:

@@ -11,9 +11,8 @@ from safetensors.numpy import load_file, save_file
 from smelt.compress.students import embedding_of
 from smelt.compress.teach import Lesson, teach
 from smelt.compress.transfer import TransferSet, texts_sha256, transfer_rows
-from smelt.compress.trial import Search, probe_cost
+from smelt.compress.trial import Search, Training, probe_cost
 from smelt.models.build import Model, load_model
-from smelt.recipe.compress import NetworkStudent
 from smelt.run.disk import read_json
 from smelt.run.folder import code_version
 from smelt.train.device import find_device
@@ -30,19 +29,6 @@ class Taught:
     model: Model
     dev_score: float
     seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """Which student to teach, and how."""
-
-    name: str
-    section: NetworkStudent
-    seconds: float
-    """Time there is."""
-    seed: int
-    start: str | None = None
-    """Place in the run of a student whose weights are taught on; None starts from the reference."""
 
 
 def student_stage(plan: Search, training: Training, place: str | None = None) -> Taught:

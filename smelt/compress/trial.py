@@ -17,7 +17,7 @@ from smelt.export.formats import formats_of
 from smelt.models.build import Model
 from smelt.models.network import Network
 from smelt.models.session import LiveSession
-from smelt.recipe.compress import Compress, Format
+from smelt.recipe.compress import Compress, Format, NetworkStudent
 from smelt.recipe.train import Train
 from smelt.run.folder import RunFolder, code_version
 from smelt.runtime.build import open_session
@@ -40,6 +40,23 @@ _WORTH_TRYING = 1.25
 _FAITHFUL = 0.005
 Watch = Callable[[str, Step | None, Facts], None]
 """Hears of every step and epoch of every student, by its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """Which student to teach, and how."""
+
+    name: str
+    section: NetworkStudent
+    seconds: float
+    """Time there is."""
+    seed: int
+    start: str | None = None
+    """Place in the run of a student whose weights are taught on; None starts from the reference."""
+
+
+Elsewhere = Callable[[Sequence[tuple[Training, str]]], dict[str, str]]
+"""Teaches students in other processes, each into its place in the run, and returns by name why some were not taught."""
 Chance = Callable[[int, int, int], float]
 """Probability of a certificate on confirm from lost, won and n on dev."""
 
@@ -80,6 +97,8 @@ class Search:
     """Probability of a certificate on confirm, from what dev shows."""
     cost: Callable[[Candidate], float]
     """What a candidate costs, in the unit that the recipe minimizes."""
+    elsewhere: Elsewhere | None = None
+    """Where students are taught; None means in this process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

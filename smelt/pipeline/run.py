@@ -1,44 +1,39 @@
 """From a recipe to a verdict: the stages in order, each skipped where its result already stands."""
 
-import json
-import math
 import platform
 import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TypeVar
 
-from smelt.compress.search import search
-from smelt.compress.trial import Search, Trial, spread
+from smelt.compress.trial import Elsewhere
 from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
-from smelt.data.unlabeled import read_unlabeled
-from smelt.language import say
+from smelt.pipeline.compress import compress, more_texts
 from smelt.pipeline.context import Context, Watcher, resolve_paths
-from smelt.pipeline.frontier import Bench, cost
-from smelt.pipeline.judge import LIVE, WORKLOAD, Judgment, judge
-from smelt.pipeline.reference import Reference, fit_floor, train_reference
+from smelt.pipeline.frontier import Bench
+from smelt.pipeline.judge import Judgment, judge
+from smelt.pipeline.reference import fit_floor, train_reference
 from smelt.pipeline.ship import ship
 from smelt.pipeline.track import listener
+from smelt.pipeline.worker import teach_elsewhere
 from smelt.recipe.data import DataSection, FilesData
 from smelt.recipe.load import load
 from smelt.recipe.recipe import Recipe
 from smelt.report.page import write_report
 from smelt.run.disk import Disk, sha256_file
 from smelt.run.folder import RunFolder, code_version
-from smelt.runtime.bench import Workload
 from smelt.runtime.clock import Clock, time_elsewhere
 from smelt.runtime.isa import cores, cpu_name, isa
 from smelt.train.fit import Step
 from smelt.train.session import Facts
-from smelt.types import Timing, Verdict
-from smelt.verify.power import predicted_pass
+from smelt.types import Verdict
 
 Done = TypeVar("Done")
 _PACKAGES = ("smelt", "torch", "transformers", "tokenizers", "openvino", "nncf", "onnx", "onnxruntime", "scikit-learn", "numpy", "scipy")
@@ -51,9 +46,6 @@ _PLACES = {
     "export": ("export",),
     "report": (),
 }
-# Documents that are timed: as many as hold this many tokens, so that a slow reference is timed in seconds too.
-_SINGLE_TOKENS, _SINGLES = 3_200, 200
-_BATCH_TOKENS, _DOCUMENTS = 12_000, 1_024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,12 +144,12 @@ class _Sitting:
         dataset = self.timed("data", lambda: _data(context))
         if until == "data":
             return self.result(None)
-        more = _more_texts(context, dataset)
+        more = more_texts(context, dataset)
         floor = self.timed("train", lambda: fit_floor(context, dataset))
         reference = self.timed("train", lambda: train_reference(context, dataset))
         if until == "train":
             return self.result(None)
-        timing, trials = self.timed("compress", lambda: _compress(context, dataset, reference, more))
+        timing, trials = self.timed("compress", lambda: compress(context, dataset, reference, more, _elsewhere(context)))
         if until == "compress":
             return self.result(None)
         bench = Bench(dataset=dataset, reference=reference, floor=floor, trials=trials, reference_timing=timing)
@@ -221,76 +213,8 @@ def _source_mark(section: DataSection) -> list[object]:
     return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files if path.is_file()]
 
 
-def _compress(context: Context, dataset: Dataset, reference: Reference, more: Sequence[str]) -> tuple[Timing | None, list[Trial]]:
-    run, recipe = context.run, context.recipe
-    _write_workload(context, dataset, reference)
-    timing = _time_reference(context) if reference.given is None else None
-    plan = Search(
-        section=recipe.compress,
-        train=reference.section,
-        reference=reference.model,
-        name=reference.name,
-        rows=reference.rows,
-        dev=reference.dev,
-        train_texts=dataset.train.texts,
-        dev_texts=dataset.dev.texts(),
-        more_texts=more,
-        reference_dev=reference.dev_answers,
-        least_dev_score=least_dev_score(reference, recipe.verify.margin_points),
-        text_column=context.text_column,
-        workload=run.path / WORKLOAD,
-        seconds=reference.students_seconds,
-        inputs={"train": run.digest("train"), "data": run.digest("data")},
-        run=run,
-        clock=context.clock,
-        watch=context.watch.step,
-        chance=partial(
-            predicted_pass,
-            n_confirm=len(dataset.confirm),
-            margin=recipe.verify.margin_points / 100,
-            confidence=recipe.verify.confidence,
-        ),
-        cost=partial(cost, context),
-    )
-    return timing, search(plan)
-
-
-def _more_texts(context: Context, dataset: Dataset) -> Sequence[str]:
-    """Read the recipe's texts without labels, and say how many there are."""
-    section = context.recipe.compress.transfer
-    if not section.path:
-        return ()
-    found = read_unlabeled(Path(section.path), section.text, dataset)
-    context.watch.stage("data", say("{n:,} texts without labels; {left_out:,} are left out", n=len(found.texts), left_out=found.left_out))
-    return found.texts
-
-
-def _time_reference(context: Context) -> Timing:
-    """Time the live reference: fp32, dynamic length."""
-    run = context.run
-    inputs = {"train": run.digest("train"), "isa": isa(), "code": code_version("models", "runtime", "tasks")}
-
-    def clock(folder: Path, _work: Path) -> None:
-        timing = context.clock(run.path / "train" / "model", run.path / WORKLOAD, LIVE)
-        (folder / "timing.json").write_text(json.dumps(asdict(timing)), encoding="utf-8")
-
-    return Timing(**json.loads((run.stage("compress/reference", inputs, clock) / "timing.json").read_text(encoding="utf-8")))
-
-
-def least_dev_score(reference: Reference, margin_points: float) -> float:
-    """Return the dev score below which no certificate is in reach: margin and three standard errors below the reference."""
-    score = reference.dev_score
-    return score - margin_points / 100 - 3 * math.sqrt(2 * score * (1 - score) / len(reference.dev))
-
-
-def _write_workload(context: Context, dataset: Dataset, reference: Reference) -> None:
-    """Choose the documents that everything is timed on: from dev, evenly spread."""
-    mean = max(1.0, float(reference.dev.lengths.mean()))
-    dev = dataset.dev.texts()
-    singles = [dev[row] for row in spread(len(dev), min(_SINGLES, max(20, int(_SINGLE_TOKENS / mean))))]
-    documents = [dev[row] for row in spread(len(dev), min(_DOCUMENTS, max(64, int(_BATCH_TOKENS / mean))))]
-    load = Workload(singles=singles, documents=documents, threads=sorted({1, cores()}))
-    context.run.write_json(WORKLOAD, asdict(load))
+def _elsewhere(context: Context) -> Elsewhere | None:
+    return None if context.recipe.compress.workers == "none" else partial(teach_elsewhere, context)
 
 
 def _is_result(name: str) -> bool:

@@ -164,6 +164,8 @@ class Compress(Section):
     limits: Limits = Limits()
     finalist_seeds: Annotated[int, Field(ge=0, le=10)] = 1
     """How often the most promising student is taught again from other random numbers, while there is time. Each time is a candidate."""
+    workers: Count | Literal["none"] = "none"
+    """Students are taught in so many processes of their own at a time, which share the cores; `none` teaches them in this one."""
     minimize: Literal["balanced", "latency", "throughput", "size", "weighted"] = "balanced"
     """What is cheap: the geometric mean of latency and time per document, one of the two (time per document is also what a million
     documents cost at full load), bytes on disk, or a price of all three by `weights`."""

@@ -1,0 +1,116 @@
+"""Teach students in processes of their own: `python -m smelt.pipeline.worker RUN`, a training as JSON on its standard input.
+
+A student that takes too much memory ends its own process and nothing else. The worker fills the student's place in the run folder; the
+search then finds it taught, as it would after a restart. It ends with the process that started it.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import IO
+
+from pydantic import TypeAdapter
+
+from smelt.compress.stages import student_stage
+from smelt.compress.trial import Training
+from smelt.data.dataset import open_dataset
+from smelt.pipeline.compress import make_plan, more_texts
+from smelt.pipeline.context import Context, Watcher
+from smelt.pipeline.reference import train_reference
+from smelt.recipe.compress import NetworkStudent
+from smelt.recipe.load import from_dict
+from smelt.run.disk import Disk
+from smelt.run.folder import RunFolder
+from smelt.runtime.isa import cores
+from smelt.train.fit import Step
+from smelt.train.session import Facts
+
+_RECIPE = ".work/worker.json"
+_DIE_WITH_PARENT = 1
+_EVERY_SECONDS = 5.0
+
+
+def teach_elsewhere(context: Context, trainings: Sequence[tuple[Training, str]]) -> dict[str, str]:
+    """Teach students in other processes, as many at a time as the recipe says.
+
+    Args:
+        context: the run.
+        trainings: what to teach, each with its place in the run.
+
+    Returns:
+        By name, why a student was not taught; empty if all were.
+    """
+    workers = context.recipe.compress.workers
+    assert workers != "none"
+    context.run.write_json(_RECIPE, context.recipe.model_dump(mode="json"))
+    threads = max(1, cores() // workers)
+    with ThreadPoolExecutor(workers) as pool:
+        ends = list(pool.map(lambda one: _one(context, one[0], one[1], threads), trainings))
+    return {training.name: end for (training, _), end in zip(trainings, ends, strict=True) if end}
+
+
+def _one(context: Context, training: Training, place: str, threads: int) -> str:
+    """Start one worker and hear it out; return why it failed, or nothing."""
+    command = [sys.executable, "-m", "smelt.pipeline.worker", str(context.run.path.resolve())]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        errors = process.stderr
+        with ThreadPoolExecutor(1) as pool:
+            last = pool.submit(lambda: (errors.read().strip() or "-").splitlines()[-1])
+            order = asdict(training) | {"section": training.section.model_dump(mode="json"), "place": place}
+            process.stdin.write(json.dumps(order))
+            process.stdin.close()
+            _listen(process.stdout, context.watch.step)
+            code = process.wait()
+            return f"{last.result()[:300]} ({code})" if code else ""
+
+
+def _listen(lines: IO[str], hear: Callable[[str, Step | None, Facts], None]) -> None:
+    for line in lines:
+        told = json.loads(line)
+        hear(told["name"], Step(**told["step"]) if told["step"] else None, told["facts"])
+
+
+def main(run: str, orders: IO[str], tell: IO[str]) -> None:
+    """Teach the student that the orders name."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    order = json.load(orders)
+    place, section = order.pop("place"), TypeAdapter(NetworkStudent).validate_python(order.pop("section"))
+    folder = RunFolder(Path(run), Disk())
+    recipe = from_dict(json.loads((folder.path / _RECIPE).read_text(encoding="utf-8")))
+    context = Context(recipe=recipe, recipe_text="", command="", run=folder, watch=Watcher(step=_teller(tell)))
+    dataset = open_dataset(folder.path / "data")
+    quiet = replace(context, watch=Watcher())
+    plan = make_plan(context, dataset, train_reference(quiet, dataset), more_texts(quiet, dataset))
+    student_stage(plan, Training(section=section, **order), place)
+
+
+def _teller(stream: IO[str]) -> Callable[[str, Step | None, Facts], None]:
+    """Tell the process that started this one of every epoch, and every few seconds of a step."""
+    told = [0.0]
+
+    def tell(name: str, step: Step | None, facts: Facts) -> None:
+        if step is None or time.monotonic() - told[0] > _EVERY_SECONDS:
+            told[0] = time.monotonic()
+            stream.write(json.dumps({"name": name, "step": asdict(step) if step else None, "facts": dict(facts)}) + "\n")
+            stream.flush()
+
+    return tell
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.stdin, sys.stdout)
