@@ -101,6 +101,8 @@ class Candidate:
     threads: int | None = None
     size_bytes: int | None = None
     peak_rss_bytes: int | None = None
+    unknown_share: float | None = None
+    """Share of dev's tokens that the vocabulary does not hold. Fraction."""
     certified: bool | None = None
     """None: not tested on confirm."""
     chosen: bool = False

@@ -140,6 +140,10 @@ def _add_verify(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--margin", type=float, default=1.0, metavar="POINTS", help=say("percentage points that may be lost; default 1.0"))
     parser.add_argument("--confidence", type=float, default=0.95, metavar="SHARE", help=say("one-sided confidence; default 0.95"))
     parser.add_argument("--unlabeled", action="store_true", help=say("judge by agreement alone; needs no labels"))
+    parser.add_argument(
+        "--also", action="append", default=[], metavar="KIND=POINTS",
+        help=say("what else must not be lost: macro_f1=1.5, auroc=1.0, recall=2.0 of every class, recall:LABEL=2.0"),
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help=say("print one JSON document"))
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="a.b=c", help=say("change one value of the recipe"))
     parser.add_argument("--out", metavar="RUN", help=say("run folder; default runs/<recipe name>"))

@@ -9,6 +9,8 @@ from smelt.language import say
 from smelt.runtime.bundle import open_bundle
 from smelt.runtime.predict import predict_file
 
+_WORTH_TELLING = 0.01
+
 
 def main(options: argparse.Namespace) -> int:
     """Answer the file; say how many rows and how fast."""
@@ -27,4 +29,9 @@ def main(options: argparse.Namespace) -> int:
     print(say("{output}: {rows:,} rows, {rate:,.0f} rows/s", output=options.output, rows=done.rows, rate=rate))
     if done.empty:
         print(say("{n:,} rows have no text in column {column}", n=done.empty, column=done.column), file=sys.stderr)
+    if done.unknown_share > _WORTH_TELLING:
+        print(
+            say("{share:.1%} of the tokens are unknown to the model: does it read this language?", share=done.unknown_share),
+            file=sys.stderr,
+        )
     return 0

@@ -4,10 +4,14 @@ import argparse
 import json
 from dataclasses import asdict
 
+from pydantic import TypeAdapter
+
 from smelt.errors import UsageFault
 from smelt.language import say
+from smelt.recipe.verify import Requirement
 
 NOT_CERTIFIED = 3
+_REQUIREMENT: TypeAdapter[Requirement] = TypeAdapter(Requirement)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -26,7 +30,26 @@ def main(options: argparse.Namespace) -> int:
     from smelt.verify.files import verify
 
     verdict = verify(
-        options.reference, options.candidate, margin=options.margin, confidence=options.confidence, unlabeled=options.unlabeled
-    )
+        options.reference, options.candidate, margin=options.margin, confidence=options.confidence, unlabeled=options.unlabeled,
+        also=[requirement(text) for text in options.also],
+    )  # fmt: skip
     print(json.dumps(asdict(verdict), indent=2, ensure_ascii=False) if options.json else verdict.sentence)
     return 0 if verdict.certified else NOT_CERTIFIED
+
+
+def requirement(text: str) -> Requirement:
+    """Read one `--also`.
+
+    Raises:
+        UsageFault: it is none of the known kinds, or its points are no number in range.
+    """
+    what, _, points = text.rpartition("=")
+    kind, _, label = what.partition(":")
+    values = {"kind": kind} | ({"label": label} if label else {})
+    try:
+        return _REQUIREMENT.validate_python(values | {"margin_points": float(points)})
+    except ValueError as error:
+        raise UsageFault(
+            say("--also {text}: cannot be read", text=text),
+            step=say("Write KIND=POINTS, such as macro_f1=1.5, auroc=1.0, recall=2.0 or recall:spam=2.0. Costs need a recipe."),
+        ) from error

@@ -53,7 +53,10 @@ def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
 
 def _reads_alike(plan: Search, trial: Trial) -> bool:
     """Say whether a candidate reads the reference's tokens: both parts of a cascade are given the same ones."""
-    return trial.folder is not None and load_codec(trial.folder / "bundle").encoder.kind == plan.reference.codec.encoder.kind
+    if trial.folder is None:
+        return False
+    own, theirs = load_codec(trial.folder / "bundle").encoder, plan.reference.codec.encoder
+    return (own.kind, own.size) == (theirs.kind, theirs.size)
 
 
 def pick_threshold(

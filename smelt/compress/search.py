@@ -12,10 +12,15 @@ from smelt.compress.halving import Survivor, halve
 from smelt.compress.linear import try_linear
 from smelt.compress.stages import Taught, answers_to_more, student_stage, transfer_stage
 from smelt.compress.students import auto_students, names_of, steps_of
+from smelt.compress.tokens import prune_tokens
 from smelt.compress.trial import Formats, Search, Training, Trial, try_formats
 from smelt.language import say
-from smelt.recipe.compress import Linear, NetworkStudent
+from smelt.models.build import Model
+from smelt.recipe.compress import Format, Linear, NetworkStudent
 from smelt.types import Candidate
+
+_LOST_IN_INT8 = 0.01
+"""Accuracy on dev that int8 may cost before a student is taught to round. Fraction."""
 
 
 def search(plan: Search) -> list[Trial]:
@@ -58,7 +63,12 @@ def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials
         )  # fmt: skip
         taught = student_stage(plan, training)
         left -= max(taught.seconds, time.monotonic() - started)
-        trials += _export(plan, name, survivor.section, taught, own)
+        found = _export(plan, name, survivor.section, taught, own)
+        trials += found
+        if taught.dev_score >= plan.least_dev_score and plan.section.quantize_aware == "auto" and (poor := _poor_in_int8(taught, found)):
+            started = time.monotonic()
+            trials += _taught_to_round(plan, name, survivor.section, min(left, taught.seconds), poor)
+            left -= time.monotonic() - started
     return left
 
 
@@ -83,7 +93,30 @@ def _export(plan: Search, name: str, section: NetworkStudent, taught: Taught, ow
         why = say("not exported: {score:.4f} on dev, and below {least:.4f} no certificate is in reach",
                   score=taught.dev_score, least=plan.least_dev_score)  # fmt: skip
         return [_untried(name, steps, taught.dev_score, why)]
-    return try_formats(plan, name, taught.model, steps, Formats(own=own, live=taught.dev_score, most=1 if hopeless else None))
+    return try_formats(
+        plan, name, _exported(plan, taught.model), steps, Formats(own=own, live=taught.dev_score, most=1 if hopeless else None)
+    )
+
+
+def _exported(plan: Search, model: Model) -> Model:
+    """Return what leaves the building: the model, or one that knows only the tokens of train."""
+    return prune_tokens(model, plan.rows) if plan.section.vocabulary == "used" else model
+
+
+def _poor_in_int8(taught: Taught, found: Sequence[Trial]) -> Format | None:
+    """Return an int8 format that lost what the live network knew, if no other int8 format kept it."""
+    rounded = [trial for trial in found if trial.form and trial.form.endswith("-int8") and trial.candidate.dev_score is not None]
+    best = max(rounded, key=lambda trial: trial.candidate.dev_score or 0.0, default=None)
+    kept = (best.candidate.dev_score or 0.0) if best else 1.0
+    return best.form if best and kept < taught.dev_score - _LOST_IN_INT8 else None
+
+
+def _taught_to_round(plan: Search, name: str, section: NetworkStudent, seconds: float, form: Format) -> list[Trial]:
+    """Teach a student on while it rounds as int8 does, and export it to int8 again."""
+    again = f"{name}-rounded"
+    training = Training(name=again, section=section, seconds=seconds, seed=plan.train.seed, start=f"compress/{name}", quantized=True)
+    taught, steps = student_stage(plan, training), [*steps_of(section, plan.reference.network), "quantization-aware training"]
+    return try_formats(plan, again, _exported(plan, taught.model), steps, Formats(only=form))
 
 
 def _repeat_finalist(plan: Search, survivors: dict[str, Survivor], left: float, trials: list[Trial]) -> None:
@@ -105,7 +138,7 @@ def _repeat_finalist(plan: Search, survivors: dict[str, Survivor], left: float, 
         again = f"{name}-seed{seed}"
         taught = student_stage(plan, Training(name=again, section=section, seconds=left, seed=seed))
         left -= max(taught.seconds, time.monotonic() - started)
-        trials += try_formats(plan, again, taught.model, [*steps, f"seed: {seed}"], Formats(only=form))
+        trials += try_formats(plan, again, _exported(plan, taught.model), [*steps, f"seed: {seed}"], Formats(only=form))
 
 
 def _best(plan: Search, name: str, trials: Sequence[Trial]) -> float:

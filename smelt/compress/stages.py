@@ -39,6 +39,7 @@ def student_stage(plan: Search, training: Training, place: str | None = None) ->
         "transfer": plan.section.transfer.model_dump(mode="json"), "texts": texts_sha256(plan.more_texts),
         "train": plan.train.model_dump(mode="json"), "code": code_version("models", "train", "tasks", "compress"),
         "seed": training.seed, "start": plan.run.digest(training.start) if training.start else None,
+        "quantized": training.quantized,
     }  # fmt: skip
 
     def fill(folder: Path, work: Path) -> None:
@@ -49,6 +50,7 @@ def student_stage(plan: Search, training: Training, place: str | None = None) ->
             transfer=transfer_stage(plan),
             seconds=training.seconds,
             seed=training.seed,
+            quantized=training.quantized,
             measure=partial(probe_cost, plan),
             start=load_model(plan.run.path / training.start).network if training.start else None,
         )

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import assert_never
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from smelt.errors import UsageFault
@@ -15,6 +17,10 @@ from smelt.models.slices import SlicedNetwork, parts_of
 from smelt.models.static import StaticNetwork, StaticSizes
 from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Cnn, Depth, Linear, NetworkStudent, Rnn, Static, Student, Width
+from smelt.train.rows import Rows
+
+_LEAST = 2
+"""Times that a pair has to occur."""
 
 
 def names_of(sections: Sequence[Student]) -> list[str]:
@@ -50,7 +56,8 @@ def steps_of(section: Student, reference: Network) -> list[str]:
             layers = [] if section.layers == "all" else [f"depth: {section.layers} of {whole} layers"]
             return [*layers, f"width: heads and columns cut to {section.cost:.0%} of the cost", "distill: logits"]
         case Static():
-            return [f"static: embeddings of the reference, hidden {section.hidden}", "distill: logits"]
+            pairs = f", {section.pairs} pairs" if section.pairs else ""
+            return [f"static: embeddings of the reference, hidden {section.hidden}{pairs}", "distill: logits"]
         case Cnn():
             return [f"cnn: {section.filters} filters of widths {', '.join(map(str, section.kernels))}", "distill: logits"]
         case Linear():
@@ -69,8 +76,9 @@ def auto_students(reference: Network) -> list[Student]:
 
 
 def build_student(
-    section: Depth | Static | Cnn | Rnn, reference: Network, classes: int, seed: int, *, layers: Sequence[int] | None = None
-) -> Network:
+    section: Depth | Static | Cnn | Rnn, reference: Network, classes: int, seed: int,
+    *, layers: Sequence[int] | None = None, rows: Rows | None = None,
+) -> Network:  # fmt: skip
     """Build a student before its training.
 
     Args:
@@ -79,6 +87,7 @@ def build_student(
         classes: of the task.
         seed: of what is random in it.
         layers: those that a shallower copy keeps; None spreads them evenly.
+        rows: train, whose frequent pairs a static student may know.
 
     Raises:
         UsageFault: the reference has fewer layers than the student shall keep, or none.
@@ -90,7 +99,7 @@ def build_student(
     vocabulary, dim = embedding.num_embeddings, embedding.embedding_dim
     match section:
         case Static():
-            student = StaticNetwork(StaticSizes(vocabulary=vocabulary, dim=dim, classes=classes, hidden=section.hidden))
+            student = _static(section, embedding, classes, rows)
         case Cnn():
             sizes = CnnSizes(vocabulary=vocabulary, dim=dim, classes=classes, filters=section.filters, kernels=section.kernels)
             student = CnnNetwork(sizes)
@@ -101,6 +110,29 @@ def build_student(
     with torch.no_grad():
         student.embedding.weight.copy_(embedding.weight)
     return student
+
+
+def _static(section: Static, embedding: nn.Embedding, classes: int, rows: Rows | None) -> StaticNetwork:
+    """Build a static student; it begins with the reference's embeddings, and so do its pairs."""
+    found_P2 = frequent_pairs(rows, section.pairs) if rows is not None and section.pairs else np.zeros((0, 2), np.int64)
+    vocabulary, dim = embedding.num_embeddings, embedding.embedding_dim
+    student = StaticNetwork(StaticSizes(vocabulary=vocabulary, dim=dim, classes=classes, hidden=section.hidden, pairs=len(found_P2)))
+    with torch.no_grad():
+        student.embedding.weight.copy_(embedding.weight)
+    if len(found_P2):
+        student.teach_pairs(torch.from_numpy(found_P2))
+    return student
+
+
+def frequent_pairs(rows: Rows, most: int) -> NDArray[np.int64]:
+    """Return the most frequent pairs of neighboring tokens that occur twice or more, rising. Shape (P, 2)."""
+    ids, offsets = np.asarray(rows.arrays.ids, np.int64), rows.arrays.offsets
+    inside = np.ones(len(ids), bool)
+    inside[offsets[1:-1][offsets[1:-1] < len(ids)]] = False
+    keys, counts = np.unique(ids[:-1][inside[1:]] << 32 | ids[1:][inside[1:]], return_counts=True)
+    frequent = np.argsort(-counts, kind="stable")[:most]
+    chosen = np.sort(keys[frequent[counts[frequent] >= _LEAST]])
+    return np.stack([chosen >> 32, chosen & 0xFFFFFFFF], axis=1)
 
 
 def shallower(wanted: int, reference: Network, layers: Sequence[int] | None = None) -> TransformerNetwork:

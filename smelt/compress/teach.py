@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.compress.distill import distill_loss
+from smelt.compress.fake_quantize import quantized_loss
 from smelt.compress.layers import greedy_layers
 from smelt.compress.pruning import Prices, choose_dims, choose_widths, cut, importance, price
 from smelt.compress.students import build_student, epochs_of, learning_rate_of, sliced_copy
@@ -45,6 +46,8 @@ class Lesson:
     """What a network would cost, exported."""
     start: Network | None = None
     """A student that was taught before, to be taught on."""
+    quantized: bool = False
+    """Let it round as int8 does while it learns."""
 
 
 def teach(lesson: Lesson, folder: Path, work: Path) -> None:
@@ -70,7 +73,7 @@ def _built(lesson: Lesson, facts: dict[str, object]) -> Network:
     if isinstance(section, Depth) and section.choose == "greedy" and isinstance(reference, TransformerNetwork):
         dev = lesson.plan.dev
         facts["layers"] = layers = greedy_layers(reference, dev.part(spread(len(dev), _JUDGED)), section.layers)
-    return build_student(section, reference, classes, lesson.seed, layers=layers)
+    return build_student(section, reference, classes, lesson.seed, layers=layers, rows=lesson.plan.rows)
 
 
 def _learn(lesson: Lesson, whole: Network, seconds: float, most_epochs: int, work: Path) -> tuple[Network, Progress]:
@@ -86,7 +89,7 @@ def _learn(lesson: Lesson, whole: Network, seconds: float, most_epochs: int, wor
         dev=dev,
         labels=plan.reference.codec.labels,
         section=plan.train.model_copy(update={"report": "score", "seed": lesson.seed}),
-        loss=_loss(lesson, used),
+        loss=quantized_loss(_loss(lesson, used)) if lesson.quantized else _loss(lesson, used),
         auto_rate=learning_rate_of(section),
         seconds=seconds,
         epochs=section.epochs,

@@ -53,6 +53,8 @@ class Training:
     seed: int
     start: str | None = None
     """Place in the run of a student whose weights are taught on; None starts from the reference."""
+    quantized: bool = False
+    """Let it round as int8 does while it learns."""
 
 
 Elsewhere = Callable[[Sequence[tuple[Training, str]]], dict[str, str]]
@@ -74,8 +76,8 @@ class Search:
     """What its own formats are called after: `reference` or `encoder`."""
     rows: Rows
     dev: Rows
-    train_texts: Callable[[], Sequence[str]]
-    """Reads the documents of train, for the student that has an encoding of its own."""
+    train_texts: Callable[..., Sequence[str]]
+    """Reads the documents of train with the given numbers, or all of them, for what has an encoding of its own."""
     dev_texts: Sequence[str]
     more_texts: Sequence[str]
     """Texts without labels for the students to learn on; none of them in dev or confirm."""
@@ -160,6 +162,7 @@ def _trial(plan: Search, student: str, model: Model, steps: Sequence[str], form:
     steps = [*steps, *([f"quantize: {precision}"] if precision != "fp32" else [])]
     inputs = plan.inputs | {
         "student": student, "format": form, "calibration_rows": plan.section.calibration_rows, "isa": isa(),
+        "vocabulary": plan.section.vocabulary,
         "model": plan.run.digest("train" if student == plan.name else f"compress/{student}"),
         "code": code_version("models", "tasks", "export", "runtime"),
     }  # fmt: skip
@@ -184,7 +187,8 @@ def _export(plan: Search, name: str, model: Model, form: Format, folder: Path) -
     """Fill a candidate's folder: `bundle/`, `dev.safetensors`, `result.json`, `parity.json`."""
     bundle = folder / "bundle"
     bundle.mkdir()
-    calibration = [plan.rows.take([row]) for row in spread(len(plan.rows), plan.section.calibration_rows)]
+    texts = plan.train_texts(spread(len(plan.rows), plan.section.calibration_rows))
+    calibration = [model.codec.encode([text]) for text in texts]
     facts = Manifest(name=name, family="network", runtime="numpy", precision="fp32", text_column=plan.text_column, isa=isa())
     write_bundle(model.network, model.codec, form, facts, calibration=calibration, folder=bundle)
     parity = check_parity(bundle, _probe(plan, model), cores())
@@ -205,6 +209,7 @@ def measure(plan: Search, bundle: Path, codec: ClassifyCodec, scores: NDArray[np
         "dev_score": float((scores.argmax(1) == plan.dev.labels).mean()),
         "agreement": float((scores.argmax(1) == plan.reference_dev).mean()),
         "size_bytes": sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()),
+        "unknown_share": codec.unknown_share(codec.encode(plan.dev_texts)),
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
 
@@ -228,7 +233,7 @@ def probe_cost(plan: Search, network: Network) -> float:
 
 def _probe(plan: Search, model: Model) -> Probe:
     """Score a few dev documents by the live module, to hold the export against."""
-    arrays = plan.dev.take(spread(len(plan.dev), _PROBES))
+    arrays = model.codec.encode([plan.dev_texts[int(row)] for row in spread(len(plan.dev), _PROBES)])
     return Probe(arrays=arrays, scores=LiveSession(model.network, threads=cores()).scores(arrays))
 
 

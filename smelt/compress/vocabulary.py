@@ -8,7 +8,6 @@ import copy
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from smelt.models.network import Network
 from smelt.train.rows import Rows
@@ -29,23 +28,18 @@ def renumber(rows: Rows, used_U: NDArray[np.int64]) -> Rows:
 def shrink(network: Network, used_U: NDArray[np.int64]) -> Network:
     """Return a copy whose tables of tokens hold only the rows that are used."""
     small = copy.deepcopy(network)
-    for table in _tables(small):
-        table.weight = nn.Parameter(table.weight.detach()[torch.from_numpy(used_U)].clone(), requires_grad=table.weight.requires_grad)
-        table.num_embeddings = len(used_U)
+    small.keep_tokens(torch.from_numpy(used_U))
     return small
 
 
 def grow(small: Network, network: Network, used_U: NDArray[np.int64]) -> Network:
     """Return a copy of the whole network with what the small one learned; tokens that never occurred stay as they were."""
     whole = copy.deepcopy(network)
-    tables = dict(zip(map(id, _tables(whole)), _tables(small), strict=True))
+    tables = dict(zip(map(id, whole.token_tables()), small.token_tables(), strict=True))
     names = {f"{name}.weight" for name, module in whole.named_modules() if id(module) in tables}
+    names |= {name for name, _ in whole.named_buffers()}  # such as the token numbers of pairs
     with torch.no_grad():
-        for table in _tables(whole):
+        for table in whole.token_tables():
             table.weight[torch.from_numpy(used_U)] = tables[id(table)].weight
     whole.load_state_dict({name: tensor for name, tensor in small.state_dict().items() if name not in names}, strict=False)
     return whole
-
-
-def _tables(network: Network) -> list[nn.Embedding]:
-    return [module for module in network.modules() if isinstance(module, nn.Embedding)]

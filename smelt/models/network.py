@@ -4,10 +4,11 @@ Shape letters: B batch, S sequence, C classes.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -35,6 +36,24 @@ class Network(nn.Module):
     def forward(self, ids_BS: Tensor, mask_BS: Tensor) -> Tensor:
         """Return class scores, shape (B, C)."""
         raise NotImplementedError
+
+    def head(self) -> list[nn.Parameter]:
+        """Return what is not pretrained where the rest is; by default everything."""
+        return list(self.parameters())
+
+    def token_tables(self) -> list[nn.Embedding]:
+        """Return the tables that have one row per token."""
+        return [module for module in self.modules() if isinstance(module, nn.Embedding)]
+
+    def keep_tokens(self, kept_U: Tensor) -> None:
+        """Throw out the rows of all other tokens, in place; token number `kept_U[i]` becomes i. The numbers rise."""
+        for table in self.token_tables():
+            table.weight = nn.Parameter(table.weight.detach()[kept_U].clone(), requires_grad=table.weight.requires_grad)
+            table.num_embeddings = len(kept_U)
+            if table.padding_idx is not None:
+                table.padding_idx = int(torch.searchsorted(kept_U, table.padding_idx))
+        if hasattr(self, "sizes"):
+            self.sizes = replace(self.sizes, vocabulary=len(kept_U))  # pyright: ignore[reportCallIssue]  every family's sizes have it
 
     def save(self, folder: Path) -> None:
         """Write weights and sizes into an existing folder: safetensors and JSON."""

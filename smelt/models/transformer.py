@@ -88,6 +88,20 @@ class TransformerNetwork(Network):
         ids, mask = pad(pieces)
         return tuple(torch.from_numpy(array).to(ids_BS.device) for array in (ids, mask, counts))  # pyright: ignore[reportReturnType]
 
+    def head(self) -> list[nn.Parameter]:
+        """Return the classifier's parameters, and a pooler's, which many pretrained encoders lack."""
+        prefix = self.hugging_face.base_model_prefix
+        return [parameter for name, parameter in self.hugging_face.named_parameters() if not _is_pretrained(name, prefix)]
+
+    def token_tables(self) -> list[nn.Embedding]:
+        """Return the word embeddings; positions and segments are no tokens."""
+        return [self.embedding]
+
+    def keep_tokens(self, kept_U: Tensor) -> None:
+        """Throw out the rows of all other tokens, in place."""
+        super().keep_tokens(kept_U)
+        self.hugging_face.config.vocab_size = len(kept_U)
+
     def save(self, folder: Path) -> None:
         """Write a folder that `AutoModelForSequenceClassification.from_pretrained` loads."""
         self.hugging_face.save_pretrained(folder)

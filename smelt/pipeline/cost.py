@@ -26,7 +26,7 @@ def cost_of(section: Compress, *, latency_ms: float, examples_per_s: float, size
         case "size":
             return float(size_bytes)
         case "weighted":
-            weights = section.weights
+            weights = section.weighting
             return latency_ms**weights.latency * per_document**weights.throughput * max(1, size_bytes) ** weights.size
         case _:
             assert_never(section.minimize)

@@ -15,6 +15,7 @@ from smelt.recipe.recipe import Recipe
 from smelt.recipe.verify import Verify
 from smelt.run.disk import Disk
 from smelt.verify.power import certifiable_margin, sample_size
+from smelt.verify.requirements import foresee
 
 _DISAGREEMENTS = (0.01, 0.02, 0.04, 0.06, 0.10)
 _TYPICAL = 0.04
@@ -92,7 +93,7 @@ def preview(recipe: Recipe) -> Preview:
             labels=facts["labels"],
             dropped=facts["duplicates_dropped"],
             bad_rows=facts["bad_rows"],
-            warnings=facts["warnings"],
+            warnings=[*facts["warnings"], *foresee(recipe.verify.also, facts["splits"]["confirm"]["labels"], recipe.verify.confidence)],
             characters=facts["characters"],
             margin_points=recipe.verify.margin_points,
             certifiable=typical.certifiable_points <= recipe.verify.margin_points,

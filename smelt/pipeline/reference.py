@@ -19,7 +19,7 @@ from smelt.models.transformer import TransformerNetwork
 from smelt.pipeline.budget import make_budget
 from smelt.pipeline.context import Context
 from smelt.recipe.model import NetworkSection, PredictionsModel, network_of
-from smelt.recipe.train import Train
+from smelt.recipe.train import AdamW, Train
 from smelt.run.disk import sha256_file
 from smelt.run.folder import code_version
 from smelt.runtime.build import open_session
@@ -36,6 +36,8 @@ from smelt.verify.metrics.calibration import fit_temperature
 
 _FLOOR_FEATURES = 200_000
 _NARROW = 512
+_HEAD = 10.0
+"""A new head learns so many times as fast as the encoder under it: see the log of 2026-11-25."""
 DEV = "dev.safetensors"
 BUDGET = "budget.json"
 
@@ -146,6 +148,7 @@ def _job(context: Context, model: Model, splits: tuple[Rows, Rows], loss: Loss, 
         section=section,
         loss=loss,
         auto_rate=_auto_rate(network_of(context.recipe.model), model.network),
+        head=_HEAD if network_of(context.recipe.model).kind == "transformer" and _is_auto(section) else 1.0,
         seconds=seconds,
         epochs=section.epochs,
         most_epochs=section.max_epochs,
@@ -154,10 +157,14 @@ def _job(context: Context, model: Model, splits: tuple[Rows, Rows], loss: Loss, 
 
 
 def _auto_rate(section: NetworkSection, network: Network) -> float:
-    """Return the learning rate of `auto`: small encoders bear, and in few steps need, larger ones than wide encoders."""
+    """Return the learning rate of `auto`: small encoders bear larger ones than wide encoders."""
     if section.kind != "transformer" or not isinstance(network, TransformerNetwork):
         return 1e-3
-    return 4e-4 if network.embedding.embedding_dim <= _NARROW else 5e-5
+    return 2e-4 if network.embedding.embedding_dim <= _NARROW else 5e-5
+
+
+def _is_auto(section: Train) -> bool:
+    return isinstance(section.optimizer, AdamW) and section.optimizer.learning_rate == "auto"
 
 
 def fit_floor(context: Context, dataset: Dataset) -> Path:

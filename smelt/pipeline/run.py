@@ -34,6 +34,7 @@ from smelt.runtime.isa import cores, cpu_name, isa
 from smelt.train.fit import Step
 from smelt.train.session import Facts
 from smelt.types import Verdict
+from smelt.verify.requirements import foresee
 
 Done = TypeVar("Done")
 _PACKAGES = ("smelt", "torch", "transformers", "tokenizers", "openvino", "nncf", "onnx", "onnxruntime", "scikit-learn", "numpy", "scipy")
@@ -144,6 +145,8 @@ class _Sitting:
         dataset = self.timed("data", lambda: _data(context))
         if until == "data":
             return self.result(None)
+        for told in foresee(context.recipe.verify.also, dataset.facts["splits"]["confirm"]["labels"], context.recipe.verify.confidence):
+            context.watch.stage("data", told)
         more = more_texts(context, dataset)
         floor = self.timed("train", lambda: fit_floor(context, dataset))
         reference = self.timed("train", lambda: train_reference(context, dataset))

@@ -54,7 +54,7 @@ class Limits(Section):
     """Most memory of a process that answers."""
 
 
-class Weights(Section):
+class Weighting(Section):
     """How much each figure counts where `minimize` is `weighted`: the price is their product, each to the power of its weight.
 
     With latency 1 and size 0.5 a model of half the latency may have four times the size.
@@ -105,6 +105,8 @@ class Static(Section):
     kind: Literal["static"] = "static"
     hidden: Count = 512
     """Width of the hidden layer."""
+    pairs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """The most frequent pairs of neighboring tokens of train have vectors of their own, so many of them at most."""
     epochs: Count | Literal["auto"] = "auto"
     """Passes over the transfer set. `auto` fits them into the time budget, at most 12."""
 
@@ -159,6 +161,11 @@ class Compress(Section):
     cascade: Literal["auto", "none"] = "auto"
     """Whether each student is also tried in front of the reference's own cheapest faithful format: it answers what it is sure of, the
     other one the rest."""
+    vocabulary: Literal["whole", "used"] = "whole"
+    """Which tokens students know: those of the reference, or the ones that occur in train, and letters to spell the rest. `used` makes
+    bundles smaller, and slower by nothing. It keeps students out of cascades."""
+    quantize_aware: Literal["auto", "none"] = "auto"
+    """Whether a student that answers worse in int8 than it did is taught on while it rounds as int8 does."""
     calibration_rows: Count = 300
     """Training documents that set the ranges of static int8."""
     limits: Limits = Limits()
@@ -168,5 +175,5 @@ class Compress(Section):
     """Students are taught in so many processes of their own at a time, which share the cores; `none` teaches them in this one."""
     minimize: Literal["balanced", "latency", "throughput", "size", "weighted"] = "balanced"
     """What is cheap: the geometric mean of latency and time per document, one of the two (time per document is also what a million
-    documents cost at full load), bytes on disk, or a price of all three by `weights`."""
-    weights: Weights = Weights()
+    documents cost at full load), bytes on disk, or a price of all three by `weighting`."""
+    weighting: Weighting = Weighting()

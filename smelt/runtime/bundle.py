@@ -17,7 +17,7 @@ from smelt.runtime.isa import cores, isa
 from smelt.runtime.manifest import Manifest, read_manifest
 from smelt.tasks.classify import Answers, ClassifyCodec, load_codec
 from smelt.tasks.padding import take
-from smelt.types import Session
+from smelt.types import Arrays, Session
 
 _LOG = logging.getLogger("smelt")
 _BATCH_TOKENS = 4096
@@ -55,9 +55,13 @@ class Bundle:
 
 def score_texts(session: Session, codec: ClassifyCodec, texts: Sequence[str], *, batch: int = _BATCH_EXAMPLES) -> NDArray[np.float32]:
     """Return class scores in the order of the texts, shape (B, C); batches are formed of texts of similar length."""
-    arrays = codec.encode(texts)
+    return score_arrays(session, codec.encode(texts), len(codec.labels), batch=batch)
+
+
+def score_arrays(session: Session, arrays: Arrays, classes: int, *, batch: int = _BATCH_EXAMPLES) -> NDArray[np.float32]:
+    """Return class scores of encoded texts in their order, shape (B, C)."""
     lengths = np.diff(arrays.offsets)
-    scores = np.empty((len(texts), len(codec.labels)), np.float32)
+    scores = np.empty((len(arrays), classes), np.float32)
     for rows in token_batches(lengths, batch_tokens=max(_BATCH_TOKENS, batch), batch_examples=batch, seed=None):
         scores[rows] = session.scores(take(arrays, rows))
     return scores

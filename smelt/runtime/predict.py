@@ -8,7 +8,7 @@ from smelt.data.stream import Rows, RowWriter, open_rows
 from smelt.errors import DataFault, UsageFault
 from smelt.language import say
 from smelt.run.disk import Disk
-from smelt.runtime.bundle import Bundle
+from smelt.runtime.bundle import Bundle, score_arrays
 
 _ROWS = 2048
 
@@ -22,6 +22,8 @@ class Answered:
     """Rows without a text; they are answered as an empty text."""
     column: str
     """Column that was read."""
+    unknown_share: float
+    """Share of the tokens that the vocabulary does not hold. Fraction."""
 
 
 def predict_file(
@@ -44,16 +46,20 @@ def predict_file(
         raise UsageFault(say("{path}: input and output are the same file", path=target), step=say("Give another name with -o."))
     table = open_rows(source)
     name = text_column(table, bundle, column)
-    rows = empty = 0
+    rows = empty = tokens = 0
+    unknown = 0.0
     with RowWriter(target, table.schema, Disk()) as writer:
         for batch in table.batches(_ROWS):
             texts = [as_text(value) for value in batch.column(name).to_pylist()]
-            answers = bundle.answers(texts)
+            arrays = bundle.codec.encode(texts)
+            tokens += len(arrays.ids)
+            unknown += bundle.codec.unknown_share(arrays) * len(arrays.ids)
+            answers = bundle.codec.decode(score_arrays(bundle.session, arrays, len(bundle.labels)))
             writer.write(batch, answers.predictions, answers.confidences.tolist())
             rows += len(texts)
             empty += texts.count("")
             watch(rows)
-    return Answered(rows=rows, empty=empty, column=name)
+    return Answered(rows=rows, empty=empty, column=name, unknown_share=unknown / max(1, tokens))
 
 
 def text_column(table: Rows, bundle: Bundle, wanted: str | None) -> str:

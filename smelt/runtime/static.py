@@ -1,6 +1,6 @@
 """Run a static network in numpy: gather, weighted mean, one hidden layer.
 
-Shape letters: B examples, T tokens of all of them, V vocabulary, D width, H hidden, C classes.
+Shape letters: B examples, T tokens of all of them, V vocabulary, D width, H hidden, C classes, P pairs.
 """
 
 from pathlib import Path
@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from smelt.runtime.tensors import read_tensors
+from smelt.errors import BundleFault
+from smelt.language import say
+from smelt.runtime.tensors import has_tensor, read_tensors
 from smelt.types import Arrays
 
 GRAPH = "static.safetensors"
@@ -25,6 +27,8 @@ _SHAPES = {
     "outer": "CH",
     "outer_bias": "C",
 }
+
+_PAIR_SHAPES = {"pair_tokens": "P2", "pairs": "PD", "pair_weight": "P1"}
 
 
 @final
@@ -41,10 +45,13 @@ class StaticSession:
             BundleFault: they are damaged.
         """
         self.threads = threads
-        tensors = read_tensors(folder / GRAPH, _SHAPES)
+        paired = has_tensor(folder / GRAPH, "pairs")
+        tensors = read_tensors(folder / GRAPH, _SHAPES | (_PAIR_SHAPES if paired else {}))
         self._weighted_VD = tensors["embedding"] * tensors["weight"]
         self._weight_V = tensors["weight"][:, 0]
         self._tensors = tensors
+        self._keys_P = _keys(folder, tensors["pair_tokens"], len(self._weight_V)) if paired else None
+        self._pairs_PD = tensors["pairs"] * tensors["pair_weight"] if paired else None
 
     def scores(self, arrays: Arrays) -> NDArray[np.float32]:
         """Return class scores, shape (B, C)."""
@@ -57,11 +64,41 @@ class StaticSession:
         return np.asarray(hidden @ tensors["outer"].T + tensors["outer_bias"], np.float32)
 
     def _mean(self, arrays: Arrays) -> NDArray[np.float32]:
-        """Sum of the weighted embeddings over the sum of the weights; zeros for a text without tokens. Shape (B, D)."""
+        """Sum of the weighted vectors over the sum of the weights; zeros for a text without tokens. Shape (B, D)."""
         filled = np.diff(arrays.offsets) > 0
         mean_BD = np.zeros((len(arrays), self._weighted_VD.shape[1]), np.float32)
         if filled.any():
             starts = arrays.offsets[:-1][filled]
             sums = np.add.reduceat(self._weighted_VD[arrays.ids], starts, axis=0)
-            mean_BD[filled] = sums / np.add.reduceat(self._weight_V[arrays.ids], starts)[:, None]
+            weights = np.add.reduceat(self._weight_V[arrays.ids], starts)
+            if self._keys_P is not None and self._pairs_PD is not None:
+                self._add_pairs(arrays, filled, sums, weights)
+            mean_BD[filled] = sums / weights[:, None]
         return mean_BD
+
+    def _add_pairs(self, arrays: Arrays, filled: NDArray[np.bool_], sums: NDArray[np.float32], weights: NDArray[np.float32]) -> None:
+        """Add the vectors and weights of the known pairs of neighbors to those of their documents, in place."""
+        assert self._keys_P is not None
+        assert self._pairs_PD is not None
+        owner_T = np.repeat(np.arange(int(filled.sum())), np.diff(arrays.offsets)[filled])
+        ids_T = arrays.ids.astype(np.int64)
+        keys = ids_T[:-1] * len(self._weight_V) + ids_T[1:]
+        places = np.minimum(np.searchsorted(self._keys_P, keys), len(self._keys_P) - 1)
+        hits = np.flatnonzero((self._keys_P[places] == keys) & (owner_T[:-1] == owner_T[1:]))
+        if len(hits):
+            owners, firsts = np.unique(owner_T[hits], return_index=True)
+            sums[owners] += np.add.reduceat(self._pairs_PD[places[hits]], firsts, axis=0)
+            weights[owners] += np.add.reduceat(self._tensors["pair_weight"][places[hits], 0], firsts)
+
+
+def _keys(folder: Path, tokens_P2: NDArray[np.float32], size: int) -> NDArray[np.int64]:
+    """Return one number per pair, rising.
+
+    Raises:
+        BundleFault: the pairs are no pairs of tokens, or out of order.
+    """
+    pairs_P2 = tokens_P2.astype(np.int64)
+    keys_P = pairs_P2[:, 0] * size + pairs_P2[:, 1]
+    if (pairs_P2 != tokens_P2).any() or pairs_P2.min() < 0 or pairs_P2.max() >= size or (np.diff(keys_P) <= 0).any():
+        raise BundleFault(say("{path}: tensor '{name}' does not fit the others", path=folder / GRAPH, name="pair_tokens"))
+    return keys_P

@@ -5,11 +5,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from smelt.errors import BundleFault
 from smelt.language import say
+
+
+def has_tensor(path: Path, name: str) -> bool:
+    """Say whether a safetensors file holds a tensor of this name; of a file that cannot be read, that it does not."""
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            return name in stream.keys()  # noqa: SIM118  the stream is no mapping
+    except (OSError, SafetensorError):
+        return False
 
 
 def read_tensors(path: Path, shapes: Mapping[str, str]) -> dict[str, NDArray[np.float32]]:
@@ -17,7 +26,7 @@ def read_tensors(path: Path, shapes: Mapping[str, str]) -> dict[str, NDArray[np.
 
     Args:
         path: safetensors file.
-        shapes: of each tensor, a letter per dim; the same letter stands for the same size, `1` for one.
+        shapes: of each tensor, a letter per dim; the same letter stands for the same size, `1` and `2` for one and two.
 
     Raises:
         BundleFault: the file is damaged, lacks one of them, has it in another shape, or holds values that are not finite.
@@ -26,7 +35,7 @@ def read_tensors(path: Path, shapes: Mapping[str, str]) -> dict[str, NDArray[np.
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise BundleFault(say("{path}: unreadable: {reason}", path=path, reason=error)) from error
-    sizes = {"1": 1}
+    sizes = {"1": 1, "2": 2}
     for name, letters in shapes.items():
         tensor = tensors.get(name)
         if tensor is None or tensor.dtype != np.float32 or not np.isfinite(tensor).all():

@@ -36,6 +36,13 @@ class TokenEncoder:
         """Numbers are below this."""
         return self.tokenizer.get_vocab_size(with_added_tokens=True)
 
+    @property
+    def unknown(self) -> int | None:
+        """The token that stands for what the vocabulary does not hold; None where every text can be spelt."""
+        model = self.tokenizer.model
+        name = getattr(model, "unk_token", None)
+        return getattr(model, "unk_id", None) if name is None else self.tokenizer.token_to_id(name)
+
     def encode(self, texts: Sequence[str]) -> Arrays:
         """Return the token numbers of each text, special tokens included."""
         limit = self.max_tokens * _CHARACTERS_PER_TOKEN

@@ -1,11 +1,11 @@
 """Optimizers and the course of the learning rate."""
 
-import math
 from typing import assert_never
 
 import torch
-from torch import nn
 
+from smelt.models.network import Network
+from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.train import AdamW, Sgd
 from smelt.train.loader import BatchShape, epoch_batches
 from smelt.train.rows import Rows
@@ -13,19 +13,24 @@ from smelt.train.rows import Rows
 _EXAMPLES = 64
 
 
-def build_optimizer(network: nn.Module, section: AdamW | Sgd, auto_rate: float) -> torch.optim.Optimizer:
+def build_optimizer(network: Network, section: AdamW | Sgd, auto_rate: float, *, head: float = 1.0) -> torch.optim.Optimizer:
     """Build an optimizer over the parameters that learn; matrices decay, biases and norms do not.
 
     Args:
         network: the module.
         section: kind and settings.
         auto_rate: peak learning rate where the section says `auto`.
+        head: how many times `auto_rate` the network's head learns at. A new head on a pretrained encoder has everything to learn, and
+            the encoder much to lose.
     """
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    own = {id(parameter) for parameter in network.head()} if head != 1.0 else set()
+    parts = ([parameter for parameter in network.parameters() if (id(parameter) in own) == is_head] for is_head in (False, True))
     groups = [
-        {"params": [parameter for parameter in learning if parameter.ndim > 1], "weight_decay": section.weight_decay},
-        {"params": [parameter for parameter in learning if parameter.ndim <= 1], "weight_decay": 0.0},
+        {"params": [one for one in part if one.requires_grad and (one.ndim > 1) == decays], "weight_decay": section.weight_decay * decays}
+        for part in parts
+        for decays in (True, False)
     ]
+    groups = groups if own else groups[:2]
     match section:
         case AdamW():
             rate = auto_rate if section.learning_rate == "auto" else section.learning_rate
@@ -34,19 +39,21 @@ def build_optimizer(network: nn.Module, section: AdamW | Sgd, auto_rate: float) 
             optimizer = torch.optim.SGD(groups, lr=section.learning_rate, momentum=section.momentum, fused=True)
         case _:
             assert_never(section)
-    for group in optimizer.param_groups:
-        group["initial_lr"] = group["lr"]
+    for place, group in enumerate(optimizer.param_groups):
+        group["initial_lr"] = group["lr"] * (head if place > 1 else 1.0)
     return optimizer
 
 
-def rate_for(rows: Rows, shape: BatchShape) -> float:
-    """Return the share of an `auto` learning rate that batches of fewer than 64 examples bear: the root of their share of 64.
+def rate_for(network: Network, rows: Rows, shape: BatchShape) -> float:
+    """Return the share of an `auto` learning rate that a transformer bears in batches of fewer than 64 examples: their share of 64.
 
-    Long documents make small batches, and what suits 64 short ones throws a network off that sees 8 at a time. Source: Krizhevsky
-    2014, arXiv 1404.5997, section 5.
+    Long documents make small batches, and what suits 64 short ones throws a network off that sees 8 at a time. Source: Goyal et al.
+    2017, arXiv 1706.02677, section 2.1.
     """
+    if not isinstance(network, TransformerNetwork):
+        return 1.0
     examples = len(rows) / max(1, len(epoch_batches(rows, shape, 0, 0)))
-    return min(1.0, math.sqrt(examples / _EXAMPLES))
+    return min(1.0, examples / _EXAMPLES)
 
 
 def rate_share(step: int, steps: int, warmup_share: float) -> float:

@@ -47,6 +47,8 @@ class Job:
     loss: Loss
     auto_rate: float
     """Peak learning rate, for batches of 64 examples, where the section says `auto`."""
+    head: float = 1.0
+    """How many times that rate the network's head learns at."""
     seconds: float
     """Time there is; sizes `auto` epochs."""
     epochs: int | Literal["auto"]
@@ -74,7 +76,9 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
     plan = _plan(job, work, disk)
     torch.manual_seed(job.section.seed)
     job.network.to(find_device(job.section.device))
-    optimizer = build_optimizer(job.network, job.section.optimizer, job.auto_rate * rate_for(job.rows, job.section))
+    optimizer = build_optimizer(
+        job.network, job.section.optimizer, job.auto_rate * rate_for(job.network, job.rows, job.section), head=job.head
+    )
     training = Training(network=job.network, optimizer=optimizer, rows=job.rows, section=job.section, plan=plan, loss=job.loss)
     progress, best = load_checkpoint(work / "checkpoints", job.network, optimizer) or (Progress(), {})
     _cut_log(work / LOG, progress.step)

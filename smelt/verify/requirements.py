@@ -6,9 +6,9 @@ most, however many there are (intersection-union test, Berger 1982).
 Shape letters: B examples, C classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, NoReturn, assert_never
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from smelt.verify import tango
 from smelt.verify.auroc import auroc_drop
 from smelt.verify.bootstrap import Cells, drop_interval, joint_cells
 from smelt.verify.metrics.confusion import macro_f1
+from smelt.verify.power import sample_size
 
 if TYPE_CHECKING:
     from numpy import float64, int32, int64, integer
@@ -54,6 +55,40 @@ def judge_requirements(answers: Answers, sections: Sequence[Section], confidence
     return [found for section in sections for found in _judge(answers, section, confidence)]
 
 
+def foresee(sections: Sequence[Section], counts: Mapping[str, int], confidence: float) -> list[str]:
+    """Say before anything is trained which classes have too few examples for what is asked of their recall.
+
+    Args:
+        sections: the requirements.
+        counts: examples of confirm by label.
+        confidence: one-sided.
+
+    Raises:
+        UsageFault: a class is named that has none.
+    """
+    found = []
+    for section in sections:
+        if not isinstance(section, Recall):
+            continue
+        for name in counts if section.label == "*" else [section.label]:
+            if not counts.get(name):
+                _refuse_label(name, list(counts))
+            least = sample_size(margin=section.margin_points / 100, confidence=confidence, drop=0.0, disagreement=0.0)
+            if least is not None and counts[name] < least:
+                said = say(
+                    "recall of '{label}' cannot be certified within {margin:g} points on {n} rows of confirm; at least {least} are needed",
+                    label=name, margin=section.margin_points, n=counts[name], least=least,
+                )  # fmt: skip
+                found.append(said)
+    return found
+
+
+def _refuse_label(name: str, labels: Sequence[str]) -> NoReturn:
+    raise UsageFault(
+        say("verify.also: no example has the label '{label}'", label=name), step=say("Labels: {labels}.", labels=", ".join(labels[:10]))
+    )
+
+
 def _judge(answers: Answers, section: Section, confidence: float) -> list[Requirement]:
     match section:
         case Recall():
@@ -81,10 +116,7 @@ def _judge(answers: Answers, section: Section, confidence: float) -> list[Requir
 def _recall(answers: Answers, name: str, margin_points: float, confidence: float) -> Requirement:
     """Tango's test on the examples of one class, where accuracy is recall."""
     if name not in answers.names:
-        raise UsageFault(
-            say("verify.also: no example has the label '{label}'", label=name),
-            step=say("Labels: {labels}.", labels=", ".join(answers.names[:10])),
-        )
+        _refuse_label(name, answers.names)
     own_B = answers.labels_B == answers.names.index(name)
     right_B, still_B = (side[own_B] == answers.labels_B[own_B] for side in (answers.reference_B, answers.candidate_B))
     lost, won, n = int((right_B & ~still_B).sum()), int((still_B & ~right_B).sum()), int(own_B.sum())

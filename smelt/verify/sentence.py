@@ -83,7 +83,7 @@ def _passed(verdict: Verdict) -> bool:
 
 
 def _broken(requirement: Requirement) -> str:
-    name = _named(requirement)
+    name = named(requirement)
     words = {"upper": f"{requirement.upper:.4g}", "margin": f"{requirement.margin:g}", "n": f"{requirement.n:,}"}
     if requirement.kind == "cost":
         return say("{name} may rise by {upper} per document; margin {margin}, on {n} examples.", name=name, **words)
@@ -92,14 +92,15 @@ def _broken(requirement: Requirement) -> str:
 
 def _kept(verdict: Verdict) -> str:
     """Say what is kept beside accuracy, and what of it is only estimated."""
-    kept = list(dict.fromkeys(_named(requirement) for requirement in verdict.requirements))
-    estimated = list(dict.fromkeys(_named(requirement) for requirement in verdict.requirements if requirement.level == "estimate"))
+    kept = list(dict.fromkeys(named(requirement) for requirement in verdict.requirements))
+    estimated = list(dict.fromkeys(named(requirement) for requirement in verdict.requirements if requirement.level == "estimate"))
     shown = ", ".join(kept[:_SHOWN]) + (", …" if len(kept) > _SHOWN else "")
     said = say("Kept as well: {names}.", names=shown)
     return f"{said} {say('Estimated, not certified: {names}.', names=', '.join(estimated))}" if estimated else said
 
 
-def _named(requirement: Requirement) -> str:
+def named(requirement: Requirement) -> str:
+    """Return what a requirement is about, in the reader's language."""
     match requirement.kind:
         case "recall":
             return say("recall of '{label}'", label=requirement.label)

@@ -87,7 +87,7 @@ def make_plan(tmp_path, monkeypatch, heard, timed):
             reference=model,
             rows=rows,
             dev=dev_rows,
-            train_texts=lambda: train[0],
+            train_texts=lambda rows=None: train[0] if rows is None else [train[0][row] for row in rows],
             dev_texts=dev[0],
             more_texts=(),
             reference_dev=LiveSession(model.network, threads=1).scores(dev_rows.arrays).argmax(1),
@@ -228,7 +228,7 @@ def test_a_linear_student_learns_from_texts_of_its_own(make_plan):
 
 def test_formats_that_would_cost_more_are_not_tried_for_students(make_plan):
     prices = {"reference-onnxruntime-fp32": 5.0, "reference-openvino-fp32": 3.0, "cnn-openvino-fp32": 1.0}
-    plan = make_plan(formats=("onnxruntime-fp32", "openvino-fp32"), students=STUDENTS[1:])
+    plan = make_plan(formats=("onnxruntime-fp32", "openvino-fp32"), students=STUDENTS[1:], cascade="none")
     clock = lambda folder, _workload, _module: replace(TIMING, latency_ms_p50=prices[read_manifest(folder).name])  # noqa: E731
     trials = search(replace(plan, clock=clock))
     assert names(trials)[:3] == ["reference-onnxruntime-fp32", "reference-openvino-fp32", "cnn-openvino-fp32"]

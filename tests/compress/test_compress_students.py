@@ -1,16 +1,19 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from smelt.compress.students import auto_students, build_student, evenly, names_of, steps_of
+from smelt.compress.students import auto_students, build_student, evenly, frequent_pairs, names_of, steps_of
 from smelt.errors import UsageFault
 from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.models.rnn import RnnNetwork
 from smelt.models.static import StaticNetwork
 from smelt.models.transformer import layers_of
 from smelt.recipe.compress import Cnn, Depth, Rnn, Static
+from smelt.tasks.tokens import ragged
+from smelt.train.rows import Rows
 
 SMALL = {
     "static": (Static(hidden=5), StaticNetwork),
@@ -167,3 +170,10 @@ def test_auto_halves_a_transformer_and_has_nothing_to_halve_in_a_cnn(transformer
     assert [section.kind for section in auto_students(transformer)] == ["linear", "static", "depth", "depth", "cnn"]
     assert [section.layers for section in auto_students(transformer)[2:4]] == [2, 1]
     assert [section.kind for section in auto_students(cnn)] == ["linear", "static", "cnn"]
+
+
+def test_the_most_frequent_pairs_are_those_of_neighbors_in_one_document():
+    rows = Rows(ragged([[1, 2, 3], [2, 3, 1], [3, 1, 2], [1, 2]]), np.zeros(4, np.int64))
+    # (1, 2) three times, (2, 3) twice, (3, 1) twice; (3, 2), across documents, is none.
+    assert frequent_pairs(rows, 10).tolist() == [[1, 2], [2, 3], [3, 1]]
+    assert frequent_pairs(rows, 1).tolist() == [[1, 2]]

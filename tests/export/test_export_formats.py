@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from smelt.export.bundle import split_format
-from smelt.export.formats import formats_of, write_graph
+from smelt.export.formats import flips, formats_of, layer_names, write_graph
 from smelt.models.session import LiveSession
 from smelt.runtime.build import open_session
 from smelt.runtime.manifest import Manifest, read_manifest, seal
@@ -104,3 +104,12 @@ def test_only_int8_multiplies_whole_numbers(make_network, tmp_path, form, want):
 def test_exporters_say_nothing(make_network, documents, tmp_path, capfd, form):
     write_graph(make_network("cnn"), form, [take(documents, [row]) for row in range(3)], tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_layers_are_found_by_their_names():
+    names = ["/bert/encoder/layer.10/output/MatMul", "/bert/encoder/layer.2/a", "/bert/encoder/layer.2/b", "/pooler/MatMul", "layer.7"]
+    assert layer_names(names) == ["layer.2", "layer.10"]
+
+
+def test_flips_are_counted():
+    assert flips(np.array([[1, 2], [3, 0], [0, 1], [5, 4]]), np.array([[1, 2], [0, 3], [0, 1], [4, 5]])) == 0.5

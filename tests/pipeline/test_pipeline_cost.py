@@ -1,7 +1,7 @@
 import pytest
 
 from smelt.pipeline.cost import cost_of
-from smelt.recipe.compress import Compress, Weights
+from smelt.recipe.compress import Compress, Weighting
 
 FACTS = {"latency_ms": 8.0, "examples_per_s": 500.0, "size_bytes": 1_234}
 
@@ -47,6 +47,6 @@ def test_what_is_not_minimized_counts_for_nothing(minimize, other):
 
 
 def test_a_weighted_price_trades_size_for_latency():
-    section = Compress(minimize="weighted", weights=Weights(latency=1.0, throughput=0.0, size=0.5))
+    section = Compress(minimize="weighted", weighting=Weighting(latency=1.0, throughput=0.0, size=0.5))
     # Half the latency for four times the size costs the same.
     assert cost_of(section, **(FACTS | {"latency_ms": 4.0, "size_bytes": 4 * 1_234})) == pytest.approx(cost_of(section, **FACTS))

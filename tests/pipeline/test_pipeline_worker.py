@@ -2,19 +2,22 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
-from tests.pipeline.test_pipeline_whole_run import RECIPE, write_project
 
 import smelt
 from smelt.pipeline.worker import main as worker
+from tests.pipeline.test_pipeline_whole_run import RECIPE, write_project
 
 STUDENTS = "students: [{kind: static, hidden: 8, epochs: 2}, {kind: cnn, filters: 4, kernels: [1], epochs: 2}], finalist_seeds: 0"
 FORMATS = "formats: [numpy-fp32, onnxruntime-fp32]"
 
 
 def recipe(workers):
-    return RECIPE.replace("compress: {students: [], formats: [onnxruntime-fp32]}", f"compress: {{{STUDENTS}, {FORMATS}, workers: {workers}}}")
+    return RECIPE.replace(
+        "compress: {students: [], formats: [onnxruntime-fp32]}", f"compress: {{{STUDENTS}, {FORMATS}, workers: {workers}}}"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,5 +53,5 @@ def test_a_worker_that_fails_is_told_and_the_others_go_on(tmp_path, monkeypatch)
 
 
 def test_a_worker_without_orders_ends(tmp_path):
-    with open(os.devnull, encoding="utf-8") as nothing, pytest.raises(ValueError, match="Expecting value"):
+    with Path(os.devnull).open(encoding="utf-8") as nothing, pytest.raises(ValueError, match="Expecting value"):
         worker(str(tmp_path), nothing, nothing)

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+import torch
+from safetensors.numpy import load_file, save_file
 
 from smelt.errors import BundleFault
+from smelt.export.formats import write_graph
 from smelt.models.session import LiveSession
+from smelt.models.static import StaticNetwork, StaticSizes
 from smelt.runtime.static import GRAPH, StaticSession
 from smelt.tasks.tokens import ragged
 
@@ -66,3 +69,36 @@ def test_a_cut_file_is_refused(make_tensors, tmp_path, size):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(BundleFault):
         StaticSession(tmp_path, threads=1)
+
+
+@pytest.fixture
+def paired(tmp_path, monkeypatch):
+    """A live network with pairs, and the folder it was exported to."""
+    torch.manual_seed(0)
+    network = StaticNetwork(StaticSizes(vocabulary=10, dim=6, hidden=5, classes=3, pairs=4)).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    network.teach_pairs(torch.tensor([[1, 2], [3, 3], [5, 0], [9, 9]]))
+    torch.nn.init.normal_(network.pairs.weight)
+    write_graph(network, "numpy-fp32", [], tmp_path)
+    return network, tmp_path
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [[[1, 2]], [[1, 2, 3, 3, 3], [9], [5, 0, 3]], [[], [2, 1, 2], []], [[1], [2]], [[3, 3, 3, 3], []], [[]], []],
+    ids=["a pair", "several", "empty at both ends", "not across documents", "one pair often", "only empty", "none"],
+)
+def test_scores_with_pairs_are_those_of_the_live_network(paired, documents):
+    network, folder = paired
+    live = LiveSession(network, threads=1).scores(ragged(documents))
+    np.testing.assert_allclose(StaticSession(folder, threads=1).scores(ragged(documents)), live, atol=1e-5)
+
+
+@pytest.mark.parametrize("first", [[1, 12], [8, 8], [1, 2.5], [-1, 2]])
+def test_pairs_that_are_none_are_refused(paired, first):
+    _, folder = paired
+    tensors = load_file(folder / GRAPH) | {"pair_tokens": np.array([first, [3, 3], [5, 0], [9, 9]], np.float32)}
+    save_file(tensors, folder / GRAPH)
+    with pytest.raises(BundleFault, match="pair_tokens"):
+        StaticSession(folder, threads=1)

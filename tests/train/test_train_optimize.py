@@ -1,11 +1,15 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from smelt.recipe.train import AdamW, Sgd
-from smelt.train.optimize import build_optimizer, rate_share
+from smelt.models.transformer import TransformerSizes, from_sizes
+from smelt.recipe.train import AdamW, Sgd, Train
+from smelt.tasks.tokens import ragged
+from smelt.train.optimize import build_optimizer, rate_for, rate_share
+from smelt.train.rows import Rows
 
 SHARES = st.floats(0, 0.99)
 
@@ -24,6 +28,11 @@ class Tiny(nn.Module):
 def tiny():
     torch.manual_seed(0)
     return Tiny()
+
+
+@pytest.fixture
+def transformer():
+    return from_sizes(TransformerSizes(vocabulary=9, layers=1, dim=8, heads=2, feed_forward=8, dropout=0.0, max_tokens=8, classes=2))
 
 
 def ids(parameters):
@@ -88,3 +97,18 @@ def test_sgd_moves_by_rate_times_gradient(tiny):
     tiny.linear.weight.grad = torch.full((2, 3), 0.25)
     optimizer.step()
     torch.testing.assert_close(tiny.linear.weight.detach(), before - 0.125)
+
+
+def test_a_new_head_learns_faster_than_the_encoder_under_it(transformer):
+    optimizer = build_optimizer(transformer, AdamW(), 1e-4, head=10.0)
+    rates = {id(parameter): group["initial_lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    assert rates[id(transformer.hugging_face.classifier.weight)] == pytest.approx(1e-3)
+    assert rates[id(transformer.hugging_face.bert.encoder.layer[0].output.dense.weight)] == pytest.approx(1e-4)
+    assert len(rates) == len(list(transformer.parameters()))
+
+
+def test_a_transformer_learns_slower_in_small_batches_and_others_do_not(transformer, tiny):
+    rows = Rows(ragged([[1] * 9] * 32), np.zeros(32, np.int64))
+    assert rate_for(transformer, rows, Train(batch_examples=8)) == pytest.approx(8 / 64)
+    assert rate_for(transformer, rows, Train(batch_examples=32)) == pytest.approx(32 / 64)
+    assert rate_for(tiny, rows, Train(batch_examples=8)) == 1.0

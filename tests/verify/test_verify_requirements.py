@@ -14,6 +14,7 @@ from smelt.verify.auroc import auroc, auroc_drop
 from smelt.verify.clustered import drop_test
 from smelt.verify.compare import Context, compare
 from smelt.verify.predictions import read
+from smelt.verify.requirements import foresee
 
 NAMES = ("ham", "news", "spam")
 
@@ -152,3 +153,11 @@ def test_a_group_on_some_lines_only_is_refused(tmp_path):
     path.write_text('{"id": 1, "prediction": "a", "group": "x"}\n{"id": 2, "prediction": "a"}\n', encoding="utf-8")
     with pytest.raises(DataFault, match="group"):
         read(path)
+
+
+def test_classes_that_are_too_rare_are_told_before_training():
+    assert foresee((Recall(margin_points=2.0),), {"ham": 500, "spam": 40}, 0.95) == [
+        "recall of 'spam' cannot be certified within 2 points on 40 rows of confirm; at least 133 are needed"
+    ]
+    with pytest.raises(UsageFault, match="'eggs'"):
+        foresee((Recall(label="eggs"),), {"ham": 500}, 0.95)

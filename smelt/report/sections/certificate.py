@@ -9,6 +9,7 @@ from smelt.report.plots.intervals import Drop, intervals
 from smelt.report.record import Record
 from smelt.types import Verdict
 from smelt.verify import tango
+from smelt.verify.sentence import named
 
 
 def certificate_section(record: Record) -> Html | None:
@@ -28,7 +29,28 @@ def certificate_section(record: Record) -> Html | None:
         "The right end of a bar is the upper bound at {confidence:g} %. Certified: it ends before the margin.", confidence=certain
     )
     shown = panels(panel(picture, say("Loss and margin"), caption), _flips(verdict))
-    return chapter("certificate", say("The certificate"), shown, _order(record.tests), _numbers(record))
+    return chapter("certificate", say("The certificate"), shown, _requirements(verdict), _order(record.tests), _numbers(record))
+
+
+def _requirements(verdict: Verdict) -> Html | None:
+    """Return what must not be lost beside accuracy, as a table."""
+    if not verdict.requirements:
+        return None
+    heads = (say("what"), say("margin"), say("lost"), say("at most"), say("examples"), say("kept"), say("how sure"))
+    rows = [
+        tag(
+            "tr",
+            tag("th", named(one), scope="row"),
+            *(tag("td", f"{number:.4g}") for number in (one.margin, one.drop, one.upper)),
+            tag("td", figures.count(one.n)),
+            tag("td", say("yes") if one.kept else say("no")),
+            tag("td", say("certificate") if one.level == "certificate" else say("estimate")),
+        )
+        for one in verdict.requirements
+    ]
+    caption = tag("caption", tag("b", say("What else must not be lost")), " ", say("All of it has to be kept, each at full confidence."))
+    head = tag("tr", *(tag("th", word, scope="col") for word in heads))
+    return tag("div", tag("table", caption, tag("thead", head), tag("tbody", *rows)), class_="scroll")
 
 
 def _drop(test: Verdict) -> Drop | None:
