@@ -28,7 +28,7 @@ FEW = 4
 """So many students are all taught to the end."""
 _FIRST_SHARE = 0.3
 """Of the time there is, for each round but the last."""
-_ANY_CERTIFICATE = 4.0
+ANY_CERTIFICATE = 4.0
 """Worth of any certificate, in halvings of the cost, as in `verify.order`."""
 
 
@@ -75,7 +75,7 @@ def halve(plan: Search, students: Mapping[str, NetworkStudent], trials: list[Tri
             training = Training(name=name, section=survivor.section, seconds=share, seed=plan.train.seed, start=survivor.start)
             taught = student_stage(plan, training, place)
             spent += taught.seconds
-            worth[name] = _chance(plan, taught.model.network) * (_ANY_CERTIFICATE + math.log2(highest / costs[name]))
+            worth[name] = _chance(plan, taught.model.network) * (ANY_CERTIFICATE + math.log2(highest / costs[name]))
             survivors[name] = Survivor(survivor.section, place)
         _LOG.info("round %d of halving took %.0f s", number, time.monotonic() - started)
         ranked = sorted(worth, key=lambda name: -worth[name])

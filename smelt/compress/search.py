@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from smelt.compress.cascade import cascades, certificate_chance
-from smelt.compress.halving import Survivor, halve
+from smelt.compress.halving import ANY_CERTIFICATE, Survivor, halve
 from smelt.compress.linear import try_linear
 from smelt.compress.stages import Taught, answers_to_more, student_stage, transfer_stage
 from smelt.compress.students import auto_students, names_of, steps_of
@@ -127,7 +127,7 @@ def _repeat_finalist(plan: Search, survivors: dict[str, Survivor], left: float, 
         return
     name = max(promising, key=lambda one: rated[one])
     section, steps = survivors[name].section, steps_of(survivors[name].section, plan.reference.network)
-    form = max((trial for trial in trials if trial.source == name), key=lambda trial: _worth(plan, trial)).form
+    form = max((trial for trial in trials if trial.source == name), key=lambda trial: _worth(plan, trial, trials)).form
     known = Training(name=name, section=section, seconds=0.0, seed=plan.train.seed, start=survivors[name].start)
     taken = student_stage(plan, known).seconds
     for number in range(1, plan.section.finalist_seeds + 1):
@@ -142,14 +142,15 @@ def _repeat_finalist(plan: Search, survivors: dict[str, Survivor], left: float, 
 
 
 def _best(plan: Search, name: str, trials: Sequence[Trial]) -> float:
-    return max((_worth(plan, trial) for trial in trials if trial.source == name), default=0.0)
+    return max((_worth(plan, trial, trials) for trial in trials if trial.source == name), default=0.0)
 
 
-def _worth(plan: Search, trial: Trial) -> float:
-    """Return the chance of a certificate, times halvings of a large cost."""
+def _worth(plan: Search, trial: Trial, trials: Sequence[Trial]) -> float:
+    """Return the chance of a certificate, times what it would be worth beside the costliest of all trials."""
     if trial.dev_scores is None:
         return 0.0
-    return certificate_chance(plan, trial) * (20 - math.log2(plan.cost(trial.candidate)))
+    highest = max(plan.cost(one.candidate) for one in trials if one.dev_scores is not None)
+    return certificate_chance(plan, trial) * (ANY_CERTIFICATE + math.log2(highest / plan.cost(trial.candidate)))
 
 
 def _given_up(plan: Search, name: str, section: NetworkStudent, why: str) -> Trial:

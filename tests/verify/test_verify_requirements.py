@@ -133,8 +133,9 @@ def test_independent_groups_of_one_row_give_what_the_t_test_gives():
     loss = rng.choice([-1, 0, 1], p=[0.04, 0.9, 0.06], size=2000)
     p_value, upper = drop_test(loss, np.arange(2000), 0.02, 0.95)
     error = loss.std(ddof=1) / np.sqrt(2000)
-    assert upper == pytest.approx(loss.mean() + norm.ppf(0.95) * error, rel=0.01)
-    assert p_value == pytest.approx(norm.cdf((loss.mean() - 0.02) / error), rel=0.05)
+    assert upper == pytest.approx(loss.mean() + norm.ppf(0.95) * error, rel=0.03)
+    assert p_value == pytest.approx(norm.cdf((loss.mean() - 0.02) / error), rel=0.25, abs=0.002)
+    assert drop_test(loss, np.arange(2000), upper, 0.95)[0] == pytest.approx(0.05, abs=1e-6)
 
 
 def test_rows_that_err_together_count_for_less(write):
@@ -161,3 +162,14 @@ def test_classes_that_are_too_rare_are_told_before_training():
     ]
     with pytest.raises(UsageFault, match="'eggs'"):
         foresee((Recall(label="eggs"),), {"ham": 500}, 0.95)
+
+
+def test_a_few_groups_that_lose_much_are_not_taken_for_a_small_spread():
+    even, skewed = np.zeros((50, 20), int), np.zeros((50, 20), int)
+    even[:, 0] = np.arange(50) % 2
+    skewed[:2, :] = 1
+    skewed[2:, 0] = 0
+    bounds = [drop_test(loss.ravel(), np.repeat(np.arange(50), 20), 0.1, 0.95)[1] - loss.mean() for loss in (even, skewed)]
+    plain = norm.ppf(0.95) * np.std(skewed.sum(1), ddof=1) * np.sqrt(50) / 1000
+    assert bounds[1] > plain
+    assert bounds[0] < bounds[1]
