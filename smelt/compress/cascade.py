@@ -4,15 +4,16 @@ Shape letters: B examples of dev, C classes.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from smelt.compress.trial import Chance, Search, Trial, measure
+from smelt.compress.trial import Search, Trial, certificate_chance, measure
 from smelt.export.cascade import write_cascade
 from smelt.language import say
 from smelt.run.folder import code_version
@@ -41,7 +42,7 @@ def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
     """Try each student's cheapest export in front of the reference's own cheapest faithful one, where it costs less than half of that."""
     able = [trial for trial in trials if trial.dev_scores is not None and _reads_alike(plan, trial)]
     own = [trial for trial in able if trial.source == plan.name]
-    faithful = [trial for trial in own if certificate_chance(plan, trial) >= _CHANCE]
+    faithful = [trial for trial in own if trial.dev_scores is not None and certificate_chance(plan, trial.dev_scores) >= _CHANCE]
     if not faithful:
         return []
     slow = min(faithful, key=lambda trial: plan.cost(trial.candidate))
@@ -60,37 +61,22 @@ def _reads_alike(plan: Search, trial: Trial) -> bool:
 
 
 def pick_threshold(
-    fast_BC: NDArray[np.float32], slow_BC: NDArray[np.float32], reference_B: NDArray[np.int64], labels_B: NDArray[np.int64], chance: Chance
-) -> Pick | None:
+    fast_BC: NDArray[np.float32], slow_BC: NDArray[np.float32], chance: Callable[[NDArray[np.float32]], float]
+) -> Pick | None:  # fmt: skip
     """Return the smallest share of answers to pass on with which a certificate is likely; None if no share up to 0.6 is enough.
 
     Args:
         fast_BC: the student's scores on dev, divided by its temperature.
         slow_BC: the same of the reference's export.
-        reference_B: the reference's answers as class numbers.
-        labels_B: true class numbers.
-        chance: predicts a certificate.
+        chance: predicts a certificate from scores on dev.
     """
     sure_B = confidences(fast_BC)
     for share in _SHARES:
         threshold = float(np.quantile(sure_B, share))
         scores_BC = np.where((sure_B < threshold)[:, None], slow_BC, fast_BC)
-        if _chance(scores_BC, reference_B, labels_B, chance) >= _CHANCE:
+        if chance(scores_BC) >= _CHANCE:
             return Pick(threshold=threshold, share=float((sure_B < threshold).mean()), scores_BC=scores_BC)
     return None
-
-
-def certificate_chance(plan: Search, trial: Trial) -> float:
-    """Return how likely a candidate's certificate is, from its answers on dev."""
-    assert trial.dev_scores is not None
-    return _chance(trial.dev_scores, plan.reference_dev, plan.dev.labels, plan.chance)
-
-
-def _chance(scores_BC: NDArray[np.float32], reference_B: NDArray[np.int64], labels_B: NDArray[np.int64], chance: Chance) -> float:
-    """Return the probability of a certificate for whatever answered dev like this."""
-    right_B = scores_BC.argmax(1) == labels_B
-    lost, won = int(((reference_B == labels_B) & ~right_B).sum()), int(((reference_B != labels_B) & right_B).sum())
-    return chance(lost, won, len(labels_B))
 
 
 def _cascade(plan: Search, fast: Trial, slow: Trial) -> Trial | None:
@@ -104,7 +90,7 @@ def _cascade(plan: Search, fast: Trial, slow: Trial) -> Trial | None:
         for trial, temperature in zip((fast, slow), temperatures, strict=True)
         if trial.dev_scores is not None
     )
-    pick = pick_threshold(ours, theirs, plan.reference_dev, plan.dev.labels, plan.chance)
+    pick = pick_threshold(ours, theirs, partial(certificate_chance, plan))
     if pick is None:
         return None
     name = f"{fast.source}-cascade"
@@ -115,7 +101,7 @@ def _cascade(plan: Search, fast: Trial, slow: Trial) -> Trial | None:
         bundle.mkdir()
         facts = Manifest(name=name, family="cascade", runtime="numpy", precision="fp32", text_column=plan.text_column, isa=isa())
         write_cascade(*parts, rule, plan.reference.codec, facts, bundle)
-        measure(plan, bundle, plan.reference.codec, pick.scores_BC, folder)
+        measure(plan, bundle, plan.reference.codec, plan.dev.arrays, pick.scores_BC, folder)
 
     inputs = plan.inputs | {
         "rule": asdict(rule), "fast": plan.run.digest(f"compress/{fast.candidate.name}"),

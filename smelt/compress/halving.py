@@ -6,30 +6,27 @@ speed of a network does not depend on its weights.
 """
 
 import json
-import logging
 import math
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from smelt.compress.stages import student_stage
 from smelt.compress.students import build_student, sliced_copy
-from smelt.compress.trial import Search, Training, Trial, probe_cost
+from smelt.compress.trial import Search, Training, Trial, certificate_chance, probe_cost
 from smelt.language import say
 from smelt.models.network import Network
 from smelt.recipe.compress import Depth, NetworkStudent, Width
 from smelt.run.folder import code_version
 from smelt.runtime.isa import isa
 from smelt.train.evaluate import score_rows
+from smelt.verify.order import worth
 
-_LOG = logging.getLogger("smelt")
 FEW = 4
 """So many students are all taught to the end."""
 _FIRST_SHARE = 0.3
 """Of the time there is, for each round but the last."""
-ANY_CERTIFICATE = 4.0
-"""Worth of any certificate, in halvings of the cost, as in `verify.order`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +66,16 @@ def halve(plan: Search, students: Mapping[str, NetworkStudent], trials: list[Tri
     highest, number = max([*own, *costs.values()]), 0
     while len(survivors) > FEW:
         number += 1
-        share, started, worth = plan.seconds * _FIRST_SHARE / len(survivors), time.monotonic(), {}
+        share, gains = plan.seconds * _FIRST_SHARE / len(survivors), {}
+        dropped |= teach_elsewhere(plan, survivors, share, partial(_rung, number))
+        for name in dropped.keys() & survivors.keys():
+            del survivors[name]
         for name, survivor in survivors.items():
-            place = f"compress/rungs/{name}-{number}"
-            training = Training(name=name, section=survivor.section, seconds=share, seed=plan.train.seed, start=survivor.start)
-            taught = student_stage(plan, training, place)
+            taught = student_stage(plan, training_of(plan, name, survivor, share), _rung(number, name))
             spent += taught.seconds
-            worth[name] = _chance(plan, taught.model.network) * (ANY_CERTIFICATE + math.log2(highest / costs[name]))
-            survivors[name] = Survivor(survivor.section, place)
-        _LOG.info("round %d of halving took %.0f s", number, time.monotonic() - started)
-        ranked = sorted(worth, key=lambda name: -worth[name])
+            gains[name] = _chance(plan, taught.model.network) * worth(costs[name], highest)
+            survivors[name] = Survivor(survivor.section, _rung(number, name))
+        ranked = sorted(gains, key=lambda name: -gains[name])
         for name in ranked[max(FEW, math.ceil(len(ranked) / 2)) :]:
             dropped[name] = say("given up in round {round} of halving: of {n} students, {better} promised more",
                                 round=number, n=len(ranked), better=ranked.index(name))  # fmt: skip
@@ -86,11 +83,35 @@ def halve(plan: Search, students: Mapping[str, NetworkStudent], trials: list[Tri
     return Halved(survivors, dropped, spent)
 
 
+def _rung(number: int, name: str) -> str:
+    return f"compress/rungs/{name}-{number}"
+
+
+def training_of(plan: Search, name: str, survivor: Survivor, seconds: float) -> Training:
+    """Return how a student is taught for so many seconds, from where it stands."""
+    return Training(name=name, section=survivor.section, seconds=seconds, seed=plan.train.seed, start=survivor.start)
+
+
+def teach_elsewhere(plan: Search, survivors: Mapping[str, Survivor], share: float, place_of: Callable[[str], str]) -> dict[str, str]:
+    """Teach all students in other processes, where the plan has some; return by name why some were not taught.
+
+    Args:
+        plan: the search.
+        survivors: the students.
+        share: seconds for each, one after the other; as many at a time as there are workers have as many times more.
+        place_of: where in the run a student of this name goes.
+    """
+    if plan.elsewhere is None or plan.section.workers == "none" or not survivors:
+        return {}
+    seconds = share * min(len(survivors), plan.section.workers)
+    orders = [(training_of(plan, name, survivor, seconds), place_of(name)) for name, survivor in survivors.items()]
+    return {name: say("its process failed: {reason}", reason=reason) for name, reason in plan.elsewhere(orders).items()}
+
+
 def _chance(plan: Search, network: Network) -> float:
-    """Return the chance of a certificate, from what the live module answers on dev."""
+    """Return the chance of a certificate, from what the live module answers on dev; never 0, so that cost still ranks the hopeless."""
     scores = score_rows(network, plan.dev, plan.train, classes=len(plan.reference.codec.labels), precision="fp32")
-    right, own = scores.argmax(1) == plan.dev.labels, plan.reference_dev == plan.dev.labels
-    return max(1e-6, plan.chance(int((own & ~right).sum()), int((~own & right).sum()), len(plan.dev)))
+    return max(1e-6, certificate_chance(plan, scores))
 
 
 def shape_costs(plan: Search, students: Mapping[str, NetworkStudent]) -> dict[str, float]:

@@ -8,13 +8,13 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from smelt.compress.trial import Search, Trial, measure
-from smelt.models.linear import fit_linear
+from smelt.export.linear import write_linear
+from smelt.models.linear import LabeledTexts
 from smelt.recipe.compress import Linear
 from smelt.run.folder import code_version
 from smelt.runtime.build import open_session
-from smelt.runtime.bundle import score_texts
+from smelt.runtime.bundle import score_arrays
 from smelt.runtime.isa import cores, isa
-from smelt.runtime.manifest import Manifest, seal
 from smelt.tasks.classify import load_codec
 from smelt.types import Candidate
 
@@ -35,21 +35,19 @@ def try_linear(plan: Search, name: str, section: Linear, steps: Sequence[str], a
     def fill(folder: Path, _work: Path) -> None:
         bundle = folder / "bundle"
         bundle.mkdir()
-        labels = plan.reference.codec.labels
-        texts = [*plan.train_texts(), *plan.more_texts]
+        labels, texts = plan.reference.codec.labels, [*plan.train_texts(), *plan.more_texts]
         known = [*(labels[number] for number in plan.rows.labels), *answers]
-        fit_linear(texts, known, [""] * len(texts), classes=labels, features=section.features, folder=bundle)
-        (bundle / "config.json").unlink()
-        facts = Manifest(name=f"{name}-{FORM}", family="linear", runtime="numpy", precision="fp32", text_column=plan.text_column, isa=isa())
-        seal(bundle, facts)
+        table = LabeledTexts(texts=texts, labels=known, ids=[""] * len(texts), classes=labels)
+        facts = write_linear(table, section.features, f"{name}-{FORM}", plan.text_column, bundle)
         codec = load_codec(bundle)
-        measure(plan, bundle, codec, score_texts(open_session(bundle, facts, cores()), codec, plan.dev_texts), folder)
+        arrays = codec.encode(plan.dev_texts)
+        measure(plan, bundle, codec, arrays, score_arrays(open_session(bundle, facts, cores()), arrays, len(labels)), folder)
 
     if FORM not in plan.section.formats:
         return []
     inputs = plan.inputs | {
         "features": section.features, "answers": list(answers), "isa": isa(),
-        "code": code_version("models/linear.py", "tasks", "runtime", "compress/linear.py"),
+        "code": code_version("models/linear.py", "export/linear.py", "tasks", "runtime", "compress/linear.py"),
     }  # fmt: skip
     folder = plan.run.stage(f"compress/{name}-{FORM}", inputs, fill)
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))

@@ -3,22 +3,25 @@
 Every student and every candidate is a stage of the run folder, so a search that was cut goes on where it stopped.
 """
 
-import math
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from smelt.compress.cascade import cascades, certificate_chance
-from smelt.compress.halving import ANY_CERTIFICATE, Survivor, halve
+from smelt.compress.cascade import cascades
+from smelt.compress.halving import Survivor, halve, teach_elsewhere, training_of
 from smelt.compress.linear import try_linear
 from smelt.compress.stages import Taught, answers_to_more, student_stage, transfer_stage
 from smelt.compress.students import auto_students, names_of, steps_of
 from smelt.compress.tokens import prune_tokens
-from smelt.compress.trial import Formats, Search, Training, Trial, try_formats
+from smelt.compress.trial import Formats, Search, Training, Trial, certificate_chance, try_formats
+from smelt.errors import UsageFault
 from smelt.language import say
 from smelt.models.build import Model
 from smelt.recipe.compress import Format, Linear, NetworkStudent
 from smelt.types import Candidate
+from smelt.verify.order import worth
 
+_LOG = logging.getLogger("smelt")
 _LOST_IN_INT8 = 0.01
 """Accuracy on dev that int8 may cost before a student is taught to round. Fraction."""
 
@@ -53,15 +56,19 @@ def search(plan: Search) -> list[Trial]:
 def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials: list[Trial]) -> float:
     """Teach and export one student after the other; return the time that is left. A student may take twice its share, but the last."""
     own = list(trials)
-    for name, why in _elsewhere(plan, survivors, left).items():
-        trials.append(_given_up(plan, name, survivors.pop(name).section, why))
-    for place, (name, survivor) in enumerate(list(survivors.items())):
-        started, others = time.monotonic(), len(survivors) - place
+    failed = teach_elsewhere(plan, survivors, left / max(1, len(survivors)), lambda name: f"compress/{name}")
+    students = list(survivors.items())
+    for place, (name, survivor) in enumerate(students):
+        started, others = time.monotonic(), len(students) - place
         share = left / others * (2 if others > 1 else 1)
-        training = Training(
-            name=name, section=survivor.section, seconds=min(share, left), seed=plan.train.seed, start=survivor.start
-        )  # fmt: skip
-        taught = student_stage(plan, training)
+        try:
+            if name in failed:
+                raise UsageFault(failed[name])
+            taught = student_stage(plan, training_of(plan, name, survivor, min(share, left)))
+        except UsageFault as fault:  # such as more layers than the reference has: the others are taught all the same
+            _LOG.warning("%s: %s", name, fault.message)
+            trials.append(_given_up(plan, name, survivors.pop(name).section, say("not taught: {reason}", reason=fault.message)))
+            continue
         left -= max(taught.seconds, time.monotonic() - started)
         found = _export(plan, name, survivor.section, taught, own)
         trials += found
@@ -70,20 +77,6 @@ def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials
             trials += _taught_to_round(plan, name, survivor.section, min(left, taught.seconds), poor)
             left -= time.monotonic() - started
     return left
-
-
-def _elsewhere(plan: Search, survivors: Mapping[str, Survivor], left: float) -> dict[str, str]:
-    """Teach all students in other processes, where the plan has some; return by name why some were not taught."""
-    if plan.elsewhere is None or not survivors:
-        return {}
-    workers = min(len(survivors), plan.section.workers if plan.section.workers != "none" else 1)
-    seconds = left * workers / len(survivors)
-    trainings = [
-        Training(name=name, section=survivor.section, seconds=seconds, seed=plan.train.seed, start=survivor.start)
-        for name, survivor in survivors.items()
-    ]
-    failed = plan.elsewhere([(training, f"compress/{training.name}") for training in trainings])
-    return {name: say("not taught: its process failed: {reason}", reason=reason) for name, reason in failed.items()}
 
 
 def _export(plan: Search, name: str, section: NetworkStudent, taught: Taught, own: Sequence[Trial]) -> list[Trial]:
@@ -128,8 +121,7 @@ def _repeat_finalist(plan: Search, survivors: dict[str, Survivor], left: float, 
     name = max(promising, key=lambda one: rated[one])
     section, steps = survivors[name].section, steps_of(survivors[name].section, plan.reference.network)
     form = max((trial for trial in trials if trial.source == name), key=lambda trial: _worth(plan, trial, trials)).form
-    known = Training(name=name, section=section, seconds=0.0, seed=plan.train.seed, start=survivors[name].start)
-    taken = student_stage(plan, known).seconds
+    taken = student_stage(plan, training_of(plan, name, survivors[name], 0.0)).seconds
     for number in range(1, plan.section.finalist_seeds + 1):
         started = time.monotonic()
         if taken > left:
@@ -150,7 +142,7 @@ def _worth(plan: Search, trial: Trial, trials: Sequence[Trial]) -> float:
     if trial.dev_scores is None:
         return 0.0
     highest = max(plan.cost(one.candidate) for one in trials if one.dev_scores is not None)
-    return certificate_chance(plan, trial) * (ANY_CERTIFICATE + math.log2(highest / plan.cost(trial.candidate)))
+    return certificate_chance(plan, trial.dev_scores) * worth(plan.cost(trial.candidate), highest)
 
 
 def _given_up(plan: Search, name: str, section: NetworkStudent, why: str) -> Trial:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from smelt.compress.students import embedding_of
 from smelt.compress.teach import Lesson, teach
 from smelt.compress.transfer import TransferSet, texts_sha256, transfer_rows
-from smelt.compress.trial import Search, Training, probe_cost
+from smelt.compress.trial import Search, Training
 from smelt.models.build import Model, load_model
 from smelt.run.disk import read_json
 from smelt.run.folder import code_version
@@ -43,18 +42,8 @@ def student_stage(plan: Search, training: Training, place: str | None = None) ->
     }  # fmt: skip
 
     def fill(folder: Path, work: Path) -> None:
-        lesson = Lesson(
-            plan=plan,
-            name=training.name,
-            section=training.section,
-            transfer=transfer_stage(plan),
-            seconds=training.seconds,
-            seed=training.seed,
-            quantized=training.quantized,
-            measure=partial(probe_cost, plan),
-            start=load_model(plan.run.path / training.start).network if training.start else None,
-        )
-        teach(lesson, folder, work)
+        start = load_model(plan.run.path / training.start).network if training.start else None
+        teach(Lesson(plan=plan, training=training, transfer=transfer_stage(plan), start=start), folder, work)
 
     folder = plan.run.stage(place, inputs, fill)
     facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
 """Teach one student: build it, let it learn what the reference answers, and for a narrower one cut and teach in turns."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,13 @@ from smelt.compress.layers import greedy_layers
 from smelt.compress.pruning import Prices, choose_dims, choose_widths, cut, importance, price
 from smelt.compress.students import build_student, epochs_of, learning_rate_of, sliced_copy
 from smelt.compress.transfer import TransferSet
-from smelt.compress.trial import Search, spread
+from smelt.compress.trial import Search, Training, probe_cost, spread
 from smelt.compress.vocabulary import grow, renumber, shrink, used_tokens
 from smelt.models.network import Network
 from smelt.models.slices import SlicedNetwork, keep_dims, widths_of
 from smelt.models.transformer import TransformerNetwork
-from smelt.recipe.compress import Depth, NetworkStudent, Width
+from smelt.recipe.compress import Depth, Width
+from smelt.run.disk import write_json
 from smelt.train.checkpoint import Progress
 from smelt.train.fit import Loss
 from smelt.train.loader import epoch_batches, load
@@ -29,7 +30,6 @@ _JUDGED = 256
 """Documents of dev by which layers are chosen."""
 _WEIGHED = 16
 """Batches over which importance is summed."""
-Measure = Callable[[Network], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,27 +37,20 @@ class Lesson:
     """What teaching one student needs."""
 
     plan: Search
-    name: str
-    section: NetworkStudent
+    training: Training
     transfer: TransferSet
-    seconds: float
-    seed: int
-    measure: Measure
-    """What a network would cost, exported."""
-    start: Network | None = None
-    """A student that was taught before, to be taught on."""
-    quantized: bool = False
-    """Let it round as int8 does while it learns."""
+    start: Network | None
+    """The student that `training.start` names; None starts from the reference."""
 
 
 def teach(lesson: Lesson, folder: Path, work: Path) -> None:
     """Fill a student's folder: weights, codec, log, and how long it took."""
-    section, plan = lesson.section, lesson.plan
+    section, plan = lesson.training.section, lesson.plan
     facts: dict[str, object] = {}
     if isinstance(section, Width) and lesson.start is None:
         network, progress = _narrower(lesson, section, work, facts)
     else:
-        network, progress = _learn(lesson, lesson.start or _built(lesson, facts), lesson.seconds, epochs_of(section), work)
+        network, progress = _learn(lesson, lesson.start or _built(lesson, facts), lesson.training.seconds, epochs_of(section), work)
     network.save(folder)
     plan.reference.codec.save(folder)
     (folder / LOG).write_bytes((work / LOG).read_bytes())
@@ -67,34 +60,34 @@ def teach(lesson: Lesson, folder: Path, work: Path) -> None:
 
 def _built(lesson: Lesson, facts: dict[str, object]) -> Network:
     """Build the student; where layers are chosen by loss, say which stayed."""
-    section, reference, classes = lesson.section, lesson.plan.reference.network, len(lesson.plan.reference.codec.labels)
+    section, reference, classes = lesson.training.section, lesson.plan.reference.network, len(lesson.plan.reference.codec.labels)
     assert not isinstance(section, Width)
     layers = None
     if isinstance(section, Depth) and section.choose == "greedy" and isinstance(reference, TransformerNetwork):
         dev = lesson.plan.dev
         facts["layers"] = layers = greedy_layers(reference, dev.part(spread(len(dev), _JUDGED)), section.layers)
-    return build_student(section, reference, classes, lesson.seed, layers=layers, rows=lesson.plan.rows)
+    return build_student(section, reference, classes, lesson.training.seed, layers=layers, rows=lesson.plan.rows)
 
 
 def _learn(lesson: Lesson, whole: Network, seconds: float, most_epochs: int, work: Path) -> tuple[Network, Progress]:
     """Train the network on the transfer set; one that is no transformer on the tokens that occur, and it gets the others back."""
-    plan, section = lesson.plan, lesson.section
+    plan, training = lesson.plan, lesson.training
     used = None if isinstance(whole, TransformerNetwork) else used_tokens(lesson.transfer.rows, plan.dev)
     rows, dev = (one if used is None else renumber(one, used) for one in (lesson.transfer.rows, plan.dev))
     network = whole if used is None else shrink(whole, used)
     job = Job(
-        name=lesson.name,
+        name=training.name,
         network=network,
         rows=rows,
         dev=dev,
         labels=plan.reference.codec.labels,
-        section=plan.train.model_copy(update={"report": "score", "seed": lesson.seed}),
-        loss=quantized_loss(_loss(lesson, used)) if lesson.quantized else _loss(lesson, used),
-        auto_rate=learning_rate_of(section),
+        section=plan.train.model_copy(update={"report": "score", "seed": training.seed}),
+        loss=quantized_loss(_loss(lesson, used)) if training.quantized else _loss(lesson, used),
+        auto_rate=learning_rate_of(training.section),
         seconds=seconds,
-        epochs=section.epochs,
+        epochs=training.section.epochs,
         most_epochs=most_epochs,
-        watch=lambda step, facts: plan.watch(lesson.name, step, facts),
+        watch=lambda step, facts: plan.watch(training.name, step, facts),
     )
     progress = train(job, work, plan.run.disk)
     return (network if used is None else grow(network, whole, used)), progress
@@ -124,7 +117,7 @@ def _narrower(lesson: Lesson, section: Width, work: Path, facts: dict[str, objec
             keep_dims(network, kept["dims"])
         after = widths_of(network)
         cost -= prices.head * (sum(before.heads) - sum(after.heads)) + prices.column * (sum(before.columns) - sum(after.columns))
-        _, progress = _learn(lesson, network, lesson.seconds / rounds, max(1, epochs_of(section) // rounds), place)
+        _, progress = _learn(lesson, network, lesson.training.seconds / rounds, max(1, epochs_of(section) // rounds), place)
         seconds, log = seconds + progress.seconds, log + (place / LOG).read_bytes()
     (work / LOG).write_bytes(log)
     facts["widths"] = asdict(widths_of(network))
@@ -137,7 +130,7 @@ def _prices(lesson: Lesson, network: SlicedNetwork, work: Path) -> Prices:
     path = work / "prices.json"
     if not path.is_file():
         work.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(price(lesson.measure, network))), encoding="utf-8")
+        write_json(path, asdict(price(partial(probe_cost, lesson.plan), network)), lesson.plan.run.disk)
     return Prices(**json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -147,8 +140,9 @@ def _kept(lesson: Lesson, network: SlicedNetwork, prices: Prices, goal: float, w
     if not path.is_file():
         work.mkdir(parents=True, exist_ok=True)
         rows, shape = lesson.transfer.rows, lesson.plan.train
-        batches = [load(rows, chosen, shape.augment, (0, 0, 0)) for chosen in epoch_batches(rows, shape, lesson.seed, 0)[:_WEIGHED]]
+        chosen = epoch_batches(rows, shape, lesson.training.seed, 0)[:_WEIGHED]
+        batches = [load(rows, numbers, shape.augment, (0, 0, 0)) for numbers in chosen]
         found = importance(network, batches, _loss(lesson, None))
         heads, columns = choose_widths(found, widths_of(network), prices, goal)
-        path.write_text(json.dumps({"heads": heads, "columns": columns, "dims": choose_dims(found, dims)}), encoding="utf-8")
+        write_json(path, {"heads": heads, "columns": columns, "dims": choose_dims(found, dims)}, lesson.plan.run.disk)
     return json.loads(path.read_text(encoding="utf-8"))

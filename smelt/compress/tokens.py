@@ -9,6 +9,7 @@ import copy
 import json
 import re
 from dataclasses import replace
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from smelt.compress.vocabulary import used_tokens
 from smelt.errors import UsageFault
 from smelt.language import say
 from smelt.models.build import Model
+from smelt.tasks.ngrams import NgramEncoder
 from smelt.tasks.tokens import TokenEncoder
 from smelt.train.rows import Rows
 
+_KINDS = ("WordPiece", "WordLevel", "Unigram")
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _MARKS = ("##", "\u2581", "\u0120")
 """What stands before a piece inside a word, or at its start, in WordPiece, SentencePiece and byte-level vocabularies."""
@@ -45,6 +48,24 @@ def prune_tokens(model: Model, *splits: Rows) -> Model:
     network = copy.deepcopy(model.network)
     network.keep_tokens(torch.from_numpy(kept_U))
     return Model(network, codec)
+
+
+def check_vocabulary(encoder: TokenEncoder | NgramEncoder) -> None:
+    """Refuse a tokenizer whose tokens cannot be left out, before anything is trained.
+
+    Raises:
+        UsageFault: it is none of WordPiece, WordLevel and Unigram.
+    """
+    kind = json.loads(encoder.tokenizer.to_str())["model"]["type"] if isinstance(encoder, TokenEncoder) else encoder.kind
+    if kind not in _KINDS:
+        _refuse(kind)
+
+
+def _refuse(kind: str) -> NoReturn:
+    raise UsageFault(
+        say("compress.vocabulary: a tokenizer of kind {kind} cannot do without some of its tokens", kind=kind),
+        step=say("Take vocabulary: whole."),
+    )
 
 
 def kept_tokens(encoder: TokenEncoder, used_U: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -75,10 +96,7 @@ def _smaller(tokenizer: Tokenizer, kept_U: NDArray[np.int64]) -> Tokenizer:
             if whole["model"].get("unk_id") is not None:
                 whole["model"]["unk_id"] = number[whole["model"]["unk_id"]]
         case _:
-            raise UsageFault(
-                say("compress.vocabulary: a tokenizer of kind {kind} cannot do without some of its tokens", kind=kind),
-                step=say("Take vocabulary: whole."),
-            )
+            _refuse(kind)
     for token in whole["added_tokens"]:
         token["id"] = number[token["id"]]
     _renumber_frame(whole.get("post_processor"), number)

@@ -21,7 +21,7 @@ from smelt.recipe.compress import Compress, Format, NetworkStudent
 from smelt.recipe.train import Train
 from smelt.run.folder import RunFolder, code_version
 from smelt.runtime.build import open_session
-from smelt.runtime.bundle import score_texts
+from smelt.runtime.bundle import score_arrays
 from smelt.runtime.clock import BUNDLES, Clock
 from smelt.runtime.isa import cores, isa
 from smelt.runtime.manifest import Manifest, read_manifest, seal
@@ -29,8 +29,9 @@ from smelt.tasks.classify import ClassifyCodec
 from smelt.train.fit import Step
 from smelt.train.rows import Rows
 from smelt.train.session import Facts
-from smelt.types import Candidate
+from smelt.types import Arrays, Candidate
 from smelt.verify.metrics.calibration import fit_temperature
+from smelt.verify.pairs import lost_and_won
 
 _LOG = logging.getLogger("smelt")
 _PROBES = 64
@@ -192,13 +193,14 @@ def _export(plan: Search, name: str, model: Model, form: Format, folder: Path) -
     facts = Manifest(name=name, family="network", runtime="numpy", precision="fp32", text_column=plan.text_column, isa=isa())
     write_bundle(model.network, model.codec, form, facts, calibration=calibration, folder=bundle)
     parity = check_parity(bundle, _probe(plan, model), cores())
-    scores = score_texts(open_session(bundle, read_manifest(bundle), cores()), model.codec, plan.dev_texts)
-    measure(plan, bundle, model.codec, scores, folder)
+    arrays = model.codec.encode(plan.dev_texts)
+    scores = score_arrays(open_session(bundle, read_manifest(bundle), cores()), arrays, len(model.codec.labels))
+    measure(plan, bundle, model.codec, arrays, scores, folder)
     (folder / "parity.json").write_text(json.dumps(asdict(parity)), encoding="utf-8")
 
 
-def measure(plan: Search, bundle: Path, codec: ClassifyCodec, scores: NDArray[np.float32], folder: Path) -> None:
-    """Fit the temperature, time the bundle, and write down what it costs and how it does on dev."""
+def measure(plan: Search, bundle: Path, codec: ClassifyCodec, arrays: Arrays, scores: NDArray[np.float32], folder: Path) -> None:
+    """Fit the temperature, time the bundle, and write down what it costs and how it does on dev, whose encoded texts `arrays` are."""
     manifest = read_manifest(bundle)
     codec.with_temperature(fit_temperature(scores, plan.dev.labels)).save(bundle)
     seal(bundle, manifest)
@@ -209,9 +211,15 @@ def measure(plan: Search, bundle: Path, codec: ClassifyCodec, scores: NDArray[np
         "dev_score": float((scores.argmax(1) == plan.dev.labels).mean()),
         "agreement": float((scores.argmax(1) == plan.reference_dev).mean()),
         "size_bytes": sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file()),
-        "unknown_share": codec.unknown_share(codec.encode(plan.dev_texts)),
+        "unknown_share": codec.unknown_tokens(arrays) / max(1, len(arrays.ids)),
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
+
+
+def certificate_chance(plan: Search, scores_BC: NDArray[np.float32]) -> float:
+    """Return how likely a certificate is for whatever answers dev with these scores."""
+    lost, won = lost_and_won(plan.reference_dev, scores_BC.argmax(1), plan.dev.labels)
+    return plan.chance(lost, won, len(plan.dev))
 
 
 def probe_cost(plan: Search, network: Network) -> float:

@@ -91,6 +91,11 @@ def _warnings(staged: Staged, chosen: Chosen, source: Source) -> list[str]:
         warnings.append(say("{n} rows of train and dev were dropped: their text is also in dev or confirm", n=dropped))
     if staged.bad_rows:
         warnings.append(say("{n} rows could not be used; rejects.jsonl lists them", n=staged.bad_rows))
+    if staged.groups is not None:
+        teaching = np.unique(staged.groups[np.concatenate([chosen.rows["train"], chosen.rows["dev"]])])
+        shared = len(np.intersect1d(teaching, staged.groups[chosen.rows["confirm"]]))
+        if shared:
+            warnings.append(say("{n} groups stand in confirm and in train or dev: the certificate is of known groups", n=shared))
     confirm = len(chosen.rows["confirm"])
     if confirm < _FEW_ROWS:
         warnings.append(say("confirm has {n} rows: too few to certify a margin of a few points", n=confirm))

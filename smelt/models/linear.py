@@ -1,7 +1,7 @@
 """The floor: TF-IDF and a linear support vector machine, fitted by scikit-learn, kept as plain matrices."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,31 +16,37 @@ from smelt.tasks.ngrams import fit_ngrams
 WEIGHTS = "linear.safetensors"
 
 
-def fit_linear(
-    texts: Sequence[str], labels: Sequence[str], ids: Sequence[str], *, classes: Sequence[str], features: int, folder: Path
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabeledTexts:
+    """What is fitted."""
+
+    texts: Sequence[str]
+    labels: Sequence[str]
+    ids: Sequence[str]
+    """Of the rows, for faults."""
+    classes: Sequence[str]
+    """All labels, in the order of the scores."""
+
+
+def fit_linear(table: LabeledTexts, *, features: int, folder: Path) -> None:
     """Fit on training rows and write codec, idf, weights and bias into an existing folder.
 
     Args:
-        texts: documents.
-        labels: their labels.
-        ids: their row ids, for faults.
-        classes: all labels, in the order of the scores.
+        table: documents and their labels.
         features: most n-grams kept.
         folder: to fill; `smelt.runtime.linear` opens it.
     """
-    codec = ClassifyCodec(labels=tuple(classes), encoder=fit_ngrams(texts, features))
-    arrays = codec.encode(texts)
+    codec = ClassifyCodec(labels=tuple(table.classes), encoder=fit_ngrams(table.texts, features))
+    arrays = codec.encode(table.texts)
     ones = np.ones(len(arrays.ids), np.float64)
-    counts = csr_matrix((ones, arrays.ids, arrays.offsets), shape=(len(texts), codec.encoder.size))
+    counts = csr_matrix((ones, arrays.ids, arrays.offsets), shape=(len(table.texts), codec.encoder.size))
     counts.sum_duplicates()
     weighting = TfidfTransformer(sublinear_tf=True)
     machine = LinearSVC(C=0.5, random_state=0)
-    machine.fit(weighting.fit_transform(counts), codec.encode_labels(labels, ids))
-    weights, bias = _rows_per_class(machine, len(classes))
+    machine.fit(weighting.fit_transform(counts), codec.encode_labels(table.labels, table.ids))
+    weights, bias = _rows_per_class(machine, len(table.classes))
     tensors = {"idf": weighting.idf_.astype(np.float32), "weights": weights.astype(np.float32), "bias": bias.astype(np.float32)}
     save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, folder / WEIGHTS)
-    (folder / "config.json").write_text(json.dumps({"smelt_family": "linear"}), encoding="utf-8")
     codec.save(folder)
 
 

@@ -8,15 +8,17 @@ Shape letters: D width of the state, H heads, E width of a head, F feed-forward 
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from smelt.errors import UsageFault
 from smelt.language import say
+from smelt.models.network import CONFIG, WEIGHTS, read_weights
 from smelt.models.transformer import TransformerNetwork, layers_of
 
 FAMILY = "sliced"
@@ -114,7 +116,7 @@ def keep_dims(network: TransformerNetwork, dims: Sequence[int]) -> None:
     """Cut the state down to the given dimensions everywhere, in place: embeddings, norms, and each matrix on its side of the state."""
     kept, before = torch.tensor(sorted(dims)), network.embedding.embedding_dim
     parts = parts_of(network)
-    inner = {id(linear_of(layer, name)) for layer in layers_of(network.hugging_face) for name in vars_of(parts)}
+    inner = {id(linear_of(layer, name)) for layer in layers_of(network.hugging_face) for name in astuple(parts)}
     for layer in layers_of(network.hugging_face):
         for name in (parts.query, parts.key, parts.value, parts.up):
             _keep(linear_of(layer, name), columns=kept)
@@ -132,11 +134,6 @@ def keep_dims(network: TransformerNetwork, dims: Sequence[int]) -> None:
             _keep(module, rows=kept if square else None, columns=kept if module.in_features == before else None)
 
 
-def vars_of(parts: Parts) -> tuple[str, ...]:
-    """Return the six names."""
-    return parts.query, parts.key, parts.value, parts.output, parts.up, parts.down
-
-
 class SlicedNetwork(TransformerNetwork):
     """A transformer that was cut. It is saved in a folder of our own: the architecture's own loader knows no such sizes."""
 
@@ -144,14 +141,12 @@ class SlicedNetwork(TransformerNetwork):
 
     def save(self, folder: Path) -> None:
         """Write weights, the configuration, and what is left of it."""
-        from safetensors.torch import save_model
-
         widths = widths_of(self)
         sizes = {"dim": widths.dim, "heads": list(widths.heads), "columns": list(widths.columns)}
-        save_model(self.hugging_face, str(folder / "model.safetensors"))
+        save_file({name: tensor.contiguous() for name, tensor in self.hugging_face.state_dict().items()}, folder / WEIGHTS)
         architecture = json.loads(self.hugging_face.config.to_json_string(use_diff=False))
         facts = {"smelt_family": FAMILY, "sizes": sizes, "architecture": architecture}
-        (folder / "config.json").write_text(json.dumps(facts, indent=2), encoding="utf-8")
+        (folder / CONFIG).write_text(json.dumps(facts, indent=2), encoding="utf-8")
 
     def with_layers(self, kept: Sequence[int]) -> "SlicedNetwork":
         """Return a copy that has only the named layers, numbered from 0."""
@@ -164,10 +159,8 @@ def open_sliced(folder: Path, facts: dict) -> SlicedNetwork:
 
     Raises:
         ValueError: the sizes make no sense.
-        RuntimeError: the weights do not fit them.
+        BundleFault: the weights do not fit them.
     """
-    from safetensors.torch import load_file
-
     architecture = facts["architecture"]
     config = AutoConfig.for_model(architecture["model_type"], **{key: value for key, value in architecture.items() if key != "model_type"})
     network = SlicedNetwork(AutoModelForSequenceClassification.from_config(config))
@@ -184,10 +177,7 @@ def open_sliced(folder: Path, facts: dict) -> SlicedNetwork:
         keep_heads(network, layer, range(sizes["heads"][layer]))
         keep_columns(network, layer, range(sizes["columns"][layer]))
     keep_dims(network, range(sizes["dim"]))
-    tensors = load_file(folder / "model.safetensors")
-    missing, unexpected = network.hugging_face.load_state_dict(tensors, strict=False)
-    if missing or unexpected:
-        raise ValueError(say("tensors missing or foreign: {names}", names=", ".join([*missing, *unexpected][:3])))
+    read_weights(network.hugging_face, folder)
     network.eval()
     return network
 

@@ -16,6 +16,7 @@ from smelt.pipeline.cost import cost_of
 from smelt.pipeline.limits import breaches
 from smelt.pipeline.reference import DEV, Reference
 from smelt.types import Candidate, Timing, Verdict
+from smelt.verify.sentence import named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,9 @@ def _why(context: Context, trial: Trial, verdict: Verdict | None, chosen: str | 
         return say("chosen: the cheapest certified candidate")
     if verdict and verdict.certified:
         return say("certified, and costlier than {chosen}", chosen=chosen)
+    broken_too = [named(one) for one in verdict.requirements if not one.kept] if verdict else []
+    if broken_too:
+        return say("failed on confirm: not kept: {names}", names=", ".join(broken_too))
     if verdict:
         return say(
             "failed on confirm: the drop may be as large as {upper:.2f} points, the margin is {margin}",

@@ -9,6 +9,7 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smelt.data.dataset import Split
 from smelt.language import say
@@ -24,7 +25,7 @@ from smelt.runtime.bench import combine
 from smelt.runtime.bundle import open_bundle, score_texts
 from smelt.runtime.clock import BUNDLES, read_workload
 from smelt.runtime.isa import cores, isa
-from smelt.tasks.classify import ClassifyCodec
+from smelt.tasks.classify import ClassifyCodec, softmax
 from smelt.types import Candidate, Prediction, Session, Timing, Verdict
 from smelt.verify.compare import Context as Said
 from smelt.verify.compare import compare
@@ -32,7 +33,9 @@ from smelt.verify.ledger import Opening, openings, record
 from smelt.verify.metrics.calibration import expected_calibration_error
 from smelt.verify.metrics.confusion import classification_report, confusion
 from smelt.verify.order import DevResult, decisive, fixed_sequence, plan_tests
+from smelt.verify.pairs import lost_and_won
 from smelt.verify.predictions import Predictions, predictions_sha256, read, write
+from smelt.verify.requirements import Answers, kept_chance
 
 _LOG = logging.getLogger("smelt")
 WORKLOAD = "compress/workload.json"
@@ -70,9 +73,9 @@ def _plan(context: Context, bench: Bench) -> list[str]:
     results = []
     for trial in bench.trials:
         if trial.dev_scores is not None and not breaches(trial.candidate, context.recipe.compress.limits):
-            theirs = trial.dev_scores.argmax(1)
-            lost, won = int(((own == truth) & (theirs != truth)).sum()), int(((own != truth) & (theirs == truth)).sum())
-            results.append(DevResult(name=trial.candidate.name, cost=cost(context, trial.candidate), lost=lost, won=won, n=len(truth)))
+            lost, won = lost_and_won(own, trial.dev_scores.argmax(1), truth)
+            price, also = cost(context, trial.candidate), _also(context, bench, trial.dev_scores)
+            results.append(DevResult(name=trial.candidate.name, cost=price, lost=lost, won=won, n=len(truth), also=also))
     planned = plan_tests(
         results,
         reference_cost=reference_cost(context, bench, [result.cost for result in results]),
@@ -82,6 +85,22 @@ def _plan(context: Context, bench: Bench) -> list[str]:
         most=section.candidates,
     )
     return [plan.name for plan in planned]
+
+
+def _also(context: Context, bench: Bench, scores_BC: NDArray[np.float32]) -> float:
+    """Return how likely a candidate keeps what must not be lost beside accuracy, from its scores on dev."""
+    reference, section = bench.reference, context.recipe.verify
+    if not section.also or (reference.dev_answers < 0).any():
+        return 1.0
+    answers = Answers(
+        names=reference.model.codec.labels,
+        labels_B=reference.dev.labels.astype(np.int32),
+        reference_B=reference.dev_answers.astype(np.int32),
+        candidate_B=scores_BC.argmax(1).astype(np.int32),
+        reference_BC=reference.dev_scores,
+        candidate_BC=softmax(scores_BC),
+    )
+    return kept_chance(answers, section.also, bench.dataset.facts["splits"]["confirm"]["labels"], section.confidence)
 
 
 def _test_on_confirm(context: Context, bench: Bench, names: Sequence[str]) -> list[Verdict]:

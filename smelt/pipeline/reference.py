@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from smelt.compress.distill import imitation_loss
+from smelt.compress.tokens import check_vocabulary
 from smelt.data.answers import Answered, read_answers
 from smelt.data.dataset import Dataset, Split
+from smelt.export.linear import write_linear
 from smelt.models.build import Model, build_model, load_model
-from smelt.models.linear import fit_linear
+from smelt.models.linear import LabeledTexts
 from smelt.models.network import Network
 from smelt.models.transformer import TransformerNetwork
 from smelt.pipeline.budget import make_budget
@@ -24,9 +26,7 @@ from smelt.run.disk import sha256_file
 from smelt.run.folder import code_version
 from smelt.runtime.build import open_session
 from smelt.runtime.bundle import score_texts
-from smelt.runtime.isa import isa
-from smelt.runtime.manifest import Manifest, seal
-from smelt.tasks.classify import ClassifyCodec, load_codec
+from smelt.tasks.classify import ClassifyCodec, load_codec, softmax
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import Loss, cross_entropy
 from smelt.train.pace import scoring_speed
@@ -54,6 +54,8 @@ class Reference:
     """What all students may train for."""
     dev_answers: NDArray[np.int64]
     """The reference's class numbers on dev, shape (n,); -1 where its answer is no label of the task."""
+    dev_scores: NDArray[np.float32] | None
+    """Its probabilities on dev, shape (n, C); None where its answers come from a file."""
     given: Sequence[str] | None
     """Its answers on confirm where they come from a file; None where the model answers itself."""
     section: Train
@@ -90,10 +92,14 @@ def train_reference(context: Context, dataset: Dataset) -> Reference:
     )
     if given:
         dev_answers, confirm = _numbers(given.answers["dev"], model.codec), [str(answer) for answer in given.answers["confirm"]]
+        scores = None
     else:
-        dev_answers, confirm = load_file(folder / DEV)["scores"].argmax(1), None
+        raw, confirm = load_file(folder / DEV)["scores"], None
+        scores, dev_answers = softmax(raw), raw.argmax(1)
     left = json.loads((folder / BUDGET).read_text(encoding="utf-8"))["students_seconds"]
-    return Reference(model=model, rows=rows, dev=dev, students_seconds=left, dev_answers=dev_answers, given=confirm, section=section)
+    return Reference(
+        model=model, rows=rows, dev=dev, students_seconds=left, dev_answers=dev_answers, dev_scores=scores, given=confirm, section=section
+    )
 
 
 def _fit(context: Context, dataset: Dataset, given: Answered | None, folder: Path, work: Path) -> None:
@@ -102,6 +108,8 @@ def _fit(context: Context, dataset: Dataset, given: Answered | None, folder: Pat
     model = build_model(
         kind, labels_of(dataset), dataset.train.texts(), section.seed, fine_tuned=recipe.train is None, windows=recipe.task.windows
     )
+    if recipe.compress.vocabulary == "used":
+        check_vocabulary(model.codec.encoder)
     rows, dev = (encode_split(model.codec, split, work / f"{name}.ids") for name, split in (("train", dataset.train), ("dev", dataset.dev)))
     budget = make_budget(recipe, dataset, rows, scoring_speed(model.network, rows, section))
     job = _job(context, model, (rows, dev), _loss(context, section, given, model.codec), budget.reference)
@@ -173,14 +181,9 @@ def fit_floor(context: Context, dataset: Dataset) -> Path:
     def fill(folder: Path, _work: Path) -> None:
         bundle = folder / "bundle"
         bundle.mkdir()
-        train, labels = dataset.train, labels_of(dataset)
-        fit_linear(
-            train.texts(), train.labels, train.ids,
-            classes=labels, features=_FLOOR_FEATURES, folder=bundle,
-        )  # fmt: skip
-        (bundle / "config.json").unlink()
-        facts = Manifest(name="floor", family="linear", runtime="numpy", precision="fp32", text_column=context.text_column, isa=isa())
-        seal(bundle, facts)
+        train = dataset.train
+        table = LabeledTexts(texts=train.texts(), labels=train.labels, ids=train.ids, classes=labels_of(dataset))
+        facts = write_linear(table, _FLOOR_FEATURES, "floor", context.text_column, bundle)
         scores = score_texts(open_session(bundle, facts, 1), load_codec(bundle), dataset.dev.texts())
         save_file({"scores": scores}, folder / DEV)
 

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from smelt.compress.stages import student_stage
 from smelt.compress.trial import Training
 from smelt.data.dataset import open_dataset
+from smelt.errors import SmeltError
 from smelt.pipeline.compress import make_plan, more_texts
 from smelt.pipeline.context import Context, Watcher
 from smelt.pipeline.reference import train_reference
@@ -113,4 +114,10 @@ def _teller(stream: IO[str]) -> Callable[[str, Step | None, Facts], None]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.stdin, sys.stdout)
+    # Libraries print what they like; what the other process reads has a way of its own.
+    told = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    try:
+        main(sys.argv[1], sys.stdin, told)
+    except SmeltError as error:
+        sys.exit(error.message)

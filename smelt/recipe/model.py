@@ -28,7 +28,7 @@ class PretrainedTransformer(Section):
     revision: str = "main"
     """Branch, tag or commit on the hub."""
     max_tokens: Annotated[int, Field(ge=4)] = 128
-    """Tokens of a document that are read; the rest is cut and counted."""
+    """Tokens of a document that are read; the rest is cut off."""
     freeze: Literal["embeddings", "nothing"] = "embeddings"
     """What keeps its pretrained weights. Word embeddings need the most memory traffic and change the least."""
 

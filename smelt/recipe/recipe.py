@@ -22,7 +22,7 @@ from smelt.recipe.section import Section
 from smelt.recipe.task import TaskSection, WindowsSection
 from smelt.recipe.track import NoTracking, TrackSection
 from smelt.recipe.train import Train
-from smelt.recipe.verify import Verify
+from smelt.recipe.verify import Auroc, Verify
 
 
 class Recipe(Section):
@@ -57,6 +57,15 @@ class Recipe(Section):
                     stride=windows.stride, tokens=network.max_tokens)
             )  # fmt: skip
         return model
+
+    @field_validator("verify")
+    @classmethod
+    def _requirements_can_be_judged(cls, verify: Verify, info: ValidationInfo) -> Verify:
+        if verify.also and verify.labels == "reference":
+            raise ValueError(say("also needs true labels, and labels is 'reference'. Take one of them out"))
+        if isinstance(info.data.get("model"), PredictionsModel) and any(isinstance(one, Auroc) for one in verify.also):
+            raise ValueError(say("auroc needs the reference's probabilities, and a file of predictions has none. Leave auroc out"))
+        return verify
 
     @field_validator("train")
     @classmethod

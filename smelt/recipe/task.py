@@ -11,7 +11,7 @@ class WindowsSection(Section):
     """Read documents longer than `model.max_tokens` by windows of so many tokens that overlap, and pool their scores."""
 
     most: Annotated[int, Field(ge=2, le=1000)] = 4
-    """Windows of a document that are read at most; what lies behind them is cut off and counted."""
+    """Windows of a document that are read at most; what lies behind them is cut off."""
     stride: Count | Literal["auto"] = "auto"
     """Tokens from the start of one window to the start of the next. `auto` takes three quarters of a window."""
     pool: Literal["mean", "max"] = "mean"

@@ -46,14 +46,13 @@ def predict_file(
         raise UsageFault(say("{path}: input and output are the same file", path=target), step=say("Give another name with -o."))
     table = open_rows(source)
     name = text_column(table, bundle, column)
-    rows = empty = tokens = 0
-    unknown = 0.0
+    rows = empty = tokens = unknown = 0
     with RowWriter(target, table.schema, Disk()) as writer:
         for batch in table.batches(_ROWS):
             texts = [as_text(value) for value in batch.column(name).to_pylist()]
             arrays = bundle.codec.encode(texts)
             tokens += len(arrays.ids)
-            unknown += bundle.codec.unknown_share(arrays) * len(arrays.ids)
+            unknown += bundle.codec.unknown_tokens(arrays)
             answers = bundle.codec.decode(score_arrays(bundle.session, arrays, len(bundle.labels)))
             writer.write(batch, answers.predictions, answers.confidences.tolist())
             rows += len(texts)

@@ -69,10 +69,10 @@ class ClassifyCodec:
                 )
         return np.fromiter((number[label] for label in labels), np.int64, len(labels))
 
-    def unknown_share(self, arrays: Arrays) -> float:
-        """Return the share of tokens that stand for what the vocabulary does not hold. Fraction; n-grams know no such token."""
+    def unknown_tokens(self, arrays: Arrays) -> int:
+        """Count the tokens that stand for what the vocabulary does not hold; n-grams know no such token."""
         number = self.encoder.unknown if isinstance(self.encoder, TokenEncoder) else None
-        return 0.0 if number is None or not len(arrays.ids) else float((arrays.ids == number).mean())
+        return 0 if number is None else int(np.count_nonzero(arrays.ids == number))
 
     def decode(self, scores: "NDArray[float32]") -> Answers:
         """Return the label with the highest score (the first of equals) and calibrated probabilities."""

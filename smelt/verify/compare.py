@@ -15,7 +15,7 @@ from smelt.language import say
 from smelt.recipe.verify import Requirement as Section
 from smelt.types import Verdict
 from smelt.verify import agreement, clustered, newcombe, tango
-from smelt.verify.pairs import Paired, align, data_sha256
+from smelt.verify.pairs import Paired, align, data_sha256, lost_and_won
 from smelt.verify.predictions import UNKNOWN, Predictions
 from smelt.verify.requirements import Answers, judge_requirements
 from smelt.verify.sentence import compose
@@ -132,12 +132,12 @@ class _Test:
 
 
 def _count(paired: Paired) -> _Counts:
-    right_B, still_right_B = paired.reference_B == paired.labels_B, paired.candidate_B == paired.labels_B
+    lost, won = lost_and_won(paired.reference_B, paired.candidate_B, paired.labels_B)
     return _Counts(
         n=len(paired.labels_B),
-        both=int(np.count_nonzero(right_B & still_right_B)),
-        lost=int(np.count_nonzero(right_B & ~still_right_B)),
-        won=int(np.count_nonzero(still_right_B & ~right_B)),
+        both=int(np.count_nonzero(paired.reference_B == paired.labels_B)) - lost,
+        lost=lost,
+        won=won,
         changed=int(np.count_nonzero(paired.reference_B != paired.candidate_B)),
     )
 

@@ -25,6 +25,8 @@ class DevResult:
     """Dev examples only the candidate got right."""
     n: int
     """Dev examples."""
+    also: float = 1.0
+    """Chance that it keeps what must not be lost beside accuracy. Fraction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +61,9 @@ def plan_tests(
     rated = [
         _Rated(
             result=result,
-            chance=predicted_pass(result.lost, result.won, result.n, n_confirm=n_confirm, margin=margin, confidence=confidence),
-            worth=_ANY_CERTIFICATE + math.log2(reference_cost / result.cost),
+            chance=result.also
+            * predicted_pass(result.lost, result.won, result.n, n_confirm=n_confirm, margin=margin, confidence=confidence),
+            worth=worth(result.cost, reference_cost),
         )
         for result in results
         if result.cost < reference_cost
@@ -70,6 +73,11 @@ def plan_tests(
     # Rounded, so that no test is spent on nothing: of equally good sequences the first is taken, which is the shortest and safest.
     best = max(sequences, key=lambda picks: round(_expected_gain(picks), 3), default=())
     return [Planned(name=one.result.name, predicted_pass=one.chance) for one in best]
+
+
+def worth(cost: float, highest: float) -> float:
+    """Return what a certificate is worth: something by itself, and one more for each halving of the highest cost."""
+    return _ANY_CERTIFICATE + math.log2(highest / cost)
 
 
 def fixed_sequence(verdicts: Iterable[Verdict]) -> list[Verdict]:

@@ -14,7 +14,7 @@ from smelt.language import say
 from smelt.verify.predictions import UNKNOWN, Predictions, names_sha256
 
 if TYPE_CHECKING:
-    from numpy import bool_, int32
+    from numpy import bool_, int32, integer
     from numpy.typing import NDArray
 
 _SHOWN = 5
@@ -57,6 +57,12 @@ def align(reference: Predictions, candidate: Predictions) -> Paired:
         candidate_B=theirs[candidate.predictions_B],
         groups_B=reference.groups_B if reference.groups_B is not None else candidate.groups_B,
     )
+
+
+def lost_and_won(reference_B: "NDArray[integer]", candidate_B: "NDArray[integer]", labels_B: "NDArray[integer]") -> tuple[int, int]:
+    """Count the examples that only the reference answers rightly, and those that only the candidate does."""
+    right_B, still_right_B = reference_B == labels_B, candidate_B == labels_B
+    return int(np.count_nonzero(right_B & ~still_right_B)), int(np.count_nonzero(still_right_B & ~right_B))
 
 
 def data_sha256(paired: Paired) -> str:

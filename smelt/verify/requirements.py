@@ -18,10 +18,11 @@ from smelt.recipe.verify import Auroc, Cost, MacroF1, Recall
 from smelt.recipe.verify import Requirement as Section
 from smelt.types import Requirement
 from smelt.verify import tango
-from smelt.verify.auroc import auroc_drop
+from smelt.verify.auroc import auroc, auroc_drop
 from smelt.verify.bootstrap import Cells, drop_interval, joint_cells
-from smelt.verify.metrics.confusion import macro_f1
-from smelt.verify.power import sample_size
+from smelt.verify.metrics.confusion import confusion, macro_f1
+from smelt.verify.pairs import lost_and_won
+from smelt.verify.power import predicted_pass, sample_size
 
 if TYPE_CHECKING:
     from numpy import float64, int32, int64, integer
@@ -56,7 +57,7 @@ def judge_requirements(answers: Answers, sections: Sequence[Section], confidence
 
 
 def foresee(sections: Sequence[Section], counts: Mapping[str, int], confidence: float) -> list[str]:
-    """Say before anything is trained which classes have too few examples for what is asked of their recall.
+    """Check before anything is trained that the named classes exist; say which have too few examples for what is asked of their recall.
 
     Args:
         sections: the requirements.
@@ -68,6 +69,9 @@ def foresee(sections: Sequence[Section], counts: Mapping[str, int], confidence: 
     """
     found = []
     for section in sections:
+        if isinstance(section, Cost):
+            for name in {*section.costs, *(answer for answers in section.costs.values() for answer in answers)} - set(counts):
+                _refuse_label(name, list(counts))
         if not isinstance(section, Recall):
             continue
         for name in counts if section.label == "*" else [section.label]:
@@ -81,6 +85,48 @@ def foresee(sections: Sequence[Section], counts: Mapping[str, int], confidence: 
                 )  # fmt: skip
                 found.append(said)
     return found
+
+
+def kept_chance(answers: Answers, sections: Sequence[Section], counts: Mapping[str, int], confidence: float) -> float:
+    """Return how likely the requirements are kept on confirm, from answers on dev: the chance of the unlikeliest of them.
+
+    Args:
+        answers: on dev.
+        sections: the requirements.
+        counts: examples of confirm by label.
+        confidence: one-sided.
+    """
+    return min((chance for section in sections for chance in _chances(answers, section, counts, confidence)), default=1.0)
+
+
+def _chances(answers: Answers, section: Section, counts: Mapping[str, int], confidence: float) -> list[float]:
+    """An estimate is likely kept if dev keeps it; of recall the chance of its certificate is known."""
+    if isinstance(section, Recall):
+        names = answers.names if section.label == "*" else [section.label]
+        seen = {name: _class_counts(answers, name) for name in names}
+        return [
+            predicted_pass(lost, won, n, n_confirm=counts[name], margin=section.margin_points / 100, confidence=confidence)
+            for name, (lost, won, n) in seen.items()
+            if n and counts.get(name)
+        ]
+    if isinstance(section, Auroc):
+        drop = 0.0
+        if answers.reference_BC is not None and answers.candidate_BC is not None:
+            drop = auroc(answers.reference_BC, answers.labels_B) - auroc(answers.candidate_BC, answers.labels_B)
+        return [float(100 * drop < section.margin_points)]
+    classes = len(answers.names)
+    ours, theirs = (confusion(answers.labels_B, side_B, classes) for side_B in (answers.reference_B, answers.candidate_B))
+    if isinstance(section, MacroF1):
+        return [float(100 * (macro_f1(ours) - macro_f1(theirs)) < section.margin_points)]
+    costs_CC = _costs(answers.names, section)
+    return [float(_mean_cost(theirs, costs_CC) - _mean_cost(ours, costs_CC) < section.margin)]
+
+
+def _class_counts(answers: Answers, name: str) -> tuple[int, int, int]:
+    """Return lost, won and all examples of one class."""
+    own_B = answers.labels_B == answers.names.index(name)
+    lost, won = lost_and_won(answers.reference_B[own_B], answers.candidate_B[own_B], answers.labels_B[own_B])
+    return lost, won, int(own_B.sum())
 
 
 def _refuse_label(name: str, labels: Sequence[str]) -> NoReturn:
@@ -117,9 +163,7 @@ def _recall(answers: Answers, name: str, margin_points: float, confidence: float
     """Tango's test on the examples of one class, where accuracy is recall."""
     if name not in answers.names:
         _refuse_label(name, answers.names)
-    own_B = answers.labels_B == answers.names.index(name)
-    right_B, still_B = (side[own_B] == answers.labels_B[own_B] for side in (answers.reference_B, answers.candidate_B))
-    lost, won, n = int((right_B & ~still_B).sum()), int((still_B & ~right_B).sum()), int(own_B.sum())
+    lost, won, n = _class_counts(answers, name)
     upper = 100 * tango.upper_bound(lost, won, n, confidence) if n else 100.0
     kept = bool(n) and tango.p_value(lost, won, n, margin_points / 100) <= 1 - confidence
     drop = 100 * (lost - won) / n if n else 0.0

@@ -12,7 +12,8 @@ from smelt.errors import BundleFault
 from smelt.models.session import LiveSession
 from smelt.runtime.bundle import open_bundle, score_texts
 from smelt.runtime.manifest import FILE, SEAL, read_manifest, seal
-from tests.compress.test_compress_search import TIMING, heard, make_plan, timed  # noqa: F401
+from smelt.verify.pairs import lost_and_won
+from tests.compress.conftest import TIMING
 
 N = 400
 DRAW = np.random.default_rng(5)
@@ -32,29 +33,34 @@ def doubtful():
     return scored(np.where(wrong, (LABELS + 1) % 3, LABELS), sure), scored(LABELS, np.full(N, 5.0))
 
 
+def chance(rule, reference=LABELS):
+    """What a search would predict from scores, by this rule of lost, won and all."""
+    return lambda scores: rule(*lost_and_won(reference, scores.argmax(1), LABELS), N)
+
+
 def test_the_threshold_passes_on_no_more_than_it_must(doubtful):
-    pick = pick_threshold(*doubtful, LABELS, LABELS, lambda lost, won, n: float((lost, won, n) == (0, 0, N)))
+    pick = pick_threshold(*doubtful, chance(lambda lost, won, n: float((lost, won, n) == (0, 0, N))))
     assert pick.share == pytest.approx(0.1, abs=0.005)
     np.testing.assert_array_equal(pick.scores_BC.argmax(1), LABELS)
 
 
 def test_a_few_lost_answers_may_be_enough(doubtful):
-    pick = pick_threshold(*doubtful, LABELS, LABELS, lambda lost, won, n: float(lost <= 20))
+    pick = pick_threshold(*doubtful, chance(lambda lost, won, n: float(lost <= 20)))
     assert pick.share == pytest.approx(0.05, abs=0.005)
 
 
 def test_no_threshold_is_taken_where_none_is_enough(doubtful):
-    assert pick_threshold(*doubtful, LABELS, LABELS, lambda lost, won, n: 0.5) is None
+    assert pick_threshold(*doubtful, chance(lambda *_: 0.5)) is None
 
 
 def test_an_answer_of_the_reference_that_is_no_label_is_neither_lost_nor_won(doubtful):
     seen = []
-    pick_threshold(*doubtful, np.full(N, -1), LABELS, lambda lost, won, n: seen.append((lost, won)) or 1.0)
+    pick_threshold(*doubtful, chance(lambda lost, won, n: seen.append((lost, won)) or 1.0, np.full(N, -1)))
     assert seen[0][0] == 0
 
 
 @pytest.fixture
-def trial(make_plan):  # noqa: F811
+def trial(make_plan):
     """A static student before a CNN. The clock says that what is static costs a tenth."""
     plan = make_plan(formats=("numpy-fp32", "onnxruntime-fp32"))
     cheap = replace(TIMING, latency_ms_p50=0.2, examples_per_s=4000.0)
@@ -139,6 +145,6 @@ def test_the_slow_graph_is_the_cheapest_that_is_faithful_itself(trial):
     assert cascades(plan, [quicker, *trials[1:]]) == []
 
 
-def test_no_cascade_is_tried_where_the_student_saves_too_little(make_plan):  # noqa: F811
+def test_no_cascade_is_tried_where_the_student_saves_too_little(make_plan):
     plan = make_plan(formats=("numpy-fp32", "onnxruntime-fp32"))
     assert cascades(plan, search(plan)) == []

@@ -8,7 +8,7 @@ import torch
 
 from smelt.export.formats import Format, write_graph
 from smelt.models.cnn import CnnNetwork, CnnSizes
-from smelt.models.linear import fit_linear
+from smelt.models.linear import LabeledTexts, fit_linear
 from smelt.models.session import LiveSession
 from smelt.models.static import StaticNetwork, StaticSizes
 from smelt.runtime.build import open_session
@@ -44,7 +44,9 @@ def sealed(folder, **facts):
 
 def open_linear(folder):
     texts = ["rate cut", "rate rise rise", "bond oil", "euro bank"] * 2
-    fit_linear(texts, ["a", "b", "c", "c"] * 2, [""] * 8, classes=("a", "b", "c"), features=11, folder=folder)
+    fit_linear(
+        LabeledTexts(texts=texts, labels=["a", "b", "c", "c"] * 2, ids=[""] * 8, classes=("a", "b", "c")), features=11, folder=folder
+    )
     return open_session(folder, sealed(folder, family="linear", runtime="numpy", precision="fp32"), 1)
 
 

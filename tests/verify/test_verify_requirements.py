@@ -14,7 +14,7 @@ from smelt.verify.auroc import auroc, auroc_drop
 from smelt.verify.clustered import drop_test
 from smelt.verify.compare import Context, compare
 from smelt.verify.predictions import read
-from smelt.verify.requirements import foresee
+from smelt.verify.requirements import Answers, foresee, kept_chance
 
 NAMES = ("ham", "news", "spam")
 
@@ -86,12 +86,8 @@ def test_costs_weigh_mistakes(write):
     cheap, dear = (judged(files, Cost(costs={"spam": {"ham": cost}}, margin=0.2)).requirements[0] for cost in (0.0, 30.0))
     assert cheap.kept
     assert not dear.kept
-    assert dear.drop == pytest.approx(
-        np.mean([30.0 * sum((side.labels_B == 2) & (side.predictions_B == 0)) for side in files[1:]]) / 900
-        - 30.0 * sum((files[0].labels_B == 2) & (files[0].predictions_B == 0)) / 900
-        + cheap.drop,
-        abs=0.05,
-    )
+    counts = [sum((side.labels_B == side.names.index("spam")) & (side.predictions_B == side.names.index("ham"))) for side in files]
+    assert dear.drop - cheap.drop == pytest.approx(30.0 * (counts[1] - counts[0]) / 900)
 
 
 def test_the_area_is_that_of_sklearn():
@@ -173,3 +169,29 @@ def test_a_few_groups_that_lose_much_are_not_taken_for_a_small_spread():
     plain = norm.ppf(0.95) * np.std(skewed.sum(1), ddof=1) * np.sqrt(50) / 1000
     assert bounds[1] > plain
     assert bounds[0] < bounds[1]
+
+
+def test_costs_of_classes_that_do_not_exist_are_refused_before_training():
+    with pytest.raises(UsageFault, match="'frud'"):
+        foresee((Cost(costs={"frud": {"ham": 3.0}}),), {"ham": 500, "spam": 90}, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("section", "kept"),
+    [
+        (Recall(label="spam", margin_points=3.0), False), (Recall(label="ham", margin_points=9.0), True),
+        (MacroF1(margin_points=1.0), False), (MacroF1(margin_points=30.0), True), (Auroc(margin_points=0.5), False),
+        (Cost(margin=0.01), False), (Cost(margin=0.5), True),
+    ],
+)  # fmt: skip
+def test_dev_tells_how_likely_a_requirement_is_kept(write, section, kept):
+    reference, candidate = write((0, 0, 0.25))
+    order = [reference.names.index(name) for name in NAMES]
+    place = np.argsort(order)
+    answers = Answers(
+        names=NAMES, labels_B=place[reference.labels_B], reference_B=place[reference.predictions_B],
+        candidate_B=np.argsort([candidate.names.index(name) for name in NAMES])[candidate.predictions_B],
+        reference_BC=reference.scores_BC, candidate_BC=candidate.scores_BC,
+    )  # fmt: skip
+    chance = kept_chance(answers, (section,), dict.fromkeys(NAMES, 1000), 0.95)
+    assert (chance > 0.5) == kept
