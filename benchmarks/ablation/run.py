@@ -34,6 +34,7 @@ ROWS: list[tuple[str, str, list[str]]] = [
     ("static", "labels alone", ["compress.distill.weight=0"]),
     ("static", "mixtures in 3 of 10 batches", ["compress.distill.mixup=0.3"]),
     ("static", "20,000 pairs", ["compress.students.0.pairs=20000"]),
+    ("static", "weights by place", ["compress.students.0.positions=32"]),
     ("static", "tokens of train only", ["compress.vocabulary=used"]),
     ("depth", "2 layers, evenly", []),
     ("depth", "without noisy copies", ["compress.transfer.copies=0"]),

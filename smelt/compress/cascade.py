@@ -1,4 +1,4 @@
-"""A cascade: a student answers what it is sure of, the reference's own export the rest. The threshold is chosen on dev.
+"""A cascade: a student answers what it is sure of, a better model the rest. That model and the threshold are chosen on dev.
 
 Shape letters: B examples of dev, C classes.
 """
@@ -39,17 +39,35 @@ class Pick:
 
 
 def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
-    """Try each student's cheapest export in front of the reference's own cheapest faithful one, where it costs less than half of that."""
+    """Try each student's cheapest export in front of the model that makes the cheapest cascade of it.
+
+    Behind it stands the reference's own cheapest faithful export, or another student's cheapest one, which costs more than twice as much.
+    """
     able = [trial for trial in trials if trial.dev_scores is not None and _reads_alike(plan, trial)]
     own = [trial for trial in able if trial.source == plan.name]
     faithful = [trial for trial in own if trial.dev_scores is not None and certificate_chance(plan, trial.dev_scores) >= _CHANCE]
-    if not faithful:
-        return []
-    slow = min(faithful, key=lambda trial: plan.cost(trial.candidate))
-    sources = dict.fromkeys(trial.source for trial in able if trial.source != plan.name)
-    fast = [min((trial for trial in able if trial.source == source), key=lambda trial: plan.cost(trial.candidate)) for source in sources]
-    cheap = [trial for trial in fast if 2 * plan.cost(trial.candidate) < plan.cost(slow.candidate)]
-    return [found for trial in cheap if (found := _cascade(plan, trial, slow))]
+    students = list(_cheapest(plan, [trial for trial in able if trial.source != plan.name]).values())
+    behind = [*_cheapest(plan, faithful).values(), *students]
+    found = []
+    for fast in students:
+        picks = [
+            (slow, pick)
+            for slow in behind
+            if 2 * plan.cost(fast.candidate) < plan.cost(slow.candidate) and (pick := _pick(plan, fast, slow)) is not None
+        ]
+        if picks:
+            # What a document costs on the average, as far as the parts tell.
+            slow, pick = min(picks, key=lambda one: plan.cost(fast.candidate) + one[1].share * plan.cost(one[0].candidate))
+            found.append(_cascade(plan, fast, slow, pick))
+    return found
+
+
+def _cheapest(plan: Search, trials: Sequence[Trial]) -> dict[str, Trial]:
+    """Return each source's cheapest export."""
+    found: dict[str, Trial] = {}
+    for trial in sorted(trials, key=lambda trial: plan.cost(trial.candidate)):
+        found.setdefault(trial.source, trial)
+    return found
 
 
 def _reads_alike(plan: Search, trial: Trial) -> bool:
@@ -67,7 +85,7 @@ def pick_threshold(
 
     Args:
         fast_BC: the student's scores on dev, divided by its temperature.
-        slow_BC: the same of the reference's export.
+        slow_BC: the same of the model behind it.
         chance: predicts a certificate from scores on dev.
     """
     sure_B = confidences(fast_BC)
@@ -79,22 +97,26 @@ def pick_threshold(
     return None
 
 
-def _cascade(plan: Search, fast: Trial, slow: Trial) -> Trial | None:
-    """Export and time one cascade; None where no threshold makes a certificate likely."""
+def _pick(plan: Search, fast: Trial, slow: Trial) -> Pick | None:
+    """Choose the threshold of a pair; None where none makes a certificate likely."""
+    assert fast.dev_scores is not None
+    assert slow.dev_scores is not None
+    ours, theirs = fast.dev_scores / np.float32(_temperature(fast)), slow.dev_scores / np.float32(_temperature(slow))
+    return pick_threshold(ours, theirs, partial(certificate_chance, plan))
+
+
+def _temperature(trial: Trial) -> float:
+    assert trial.folder
+    return load_codec(trial.folder / "bundle").temperature
+
+
+def _cascade(plan: Search, fast: Trial, slow: Trial, pick: Pick) -> Trial:
+    """Export and time one cascade."""
     assert fast.folder
     assert slow.folder
     parts = (fast.folder / "bundle", slow.folder / "bundle")
-    temperatures = [load_codec(part).temperature for part in parts]
-    ours, theirs = (
-        trial.dev_scores / np.float32(temperature)
-        for trial, temperature in zip((fast, slow), temperatures, strict=True)
-        if trial.dev_scores is not None
-    )
-    pick = pick_threshold(ours, theirs, partial(certificate_chance, plan))
-    if pick is None:
-        return None
     name = f"{fast.source}-cascade"
-    rule = Rule(threshold=pick.threshold, fast_temperature=temperatures[0], slow_temperature=temperatures[1])
+    rule = Rule(threshold=pick.threshold, fast_temperature=_temperature(fast), slow_temperature=_temperature(slow))
 
     def fill(folder: Path, _work: Path) -> None:
         bundle = folder / "bundle"

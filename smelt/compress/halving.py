@@ -54,7 +54,7 @@ def halve(plan: Search, students: Mapping[str, NetworkStudent], trials: list[Tri
     dropped, spent = {}, 0.0
     own = [plan.cost(trial.candidate) for trial in trials if trial.source == plan.name and trial.dev_scores is not None]
     survivors = {name: Survivor(section, None) for name, section in students.items()}
-    if len(survivors) <= FEW:
+    if len(survivors) <= FEW or plan.section.search == "exhaustive":
         return Halved(survivors, dropped, spent)
     costs = shape_costs(plan, students)
     for name, cost in costs.items():

@@ -55,7 +55,7 @@ def search(plan: Search) -> list[Trial]:
 
 def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials: list[Trial]) -> float:
     """Teach and export one student after the other; return the time that is left. A student may take twice its share, but the last."""
-    own = list(trials)
+    own = list(trials) if plan.section.search == "auto" else []
     failed = teach_elsewhere(plan, survivors, left / max(1, len(survivors)), lambda name: f"compress/{name}")
     students = list(survivors.items())
     for place, (name, survivor) in enumerate(students):

@@ -57,7 +57,8 @@ def steps_of(section: Student, reference: Network) -> list[str]:
             return [*layers, f"width: heads and columns cut to {section.cost:.0%} of the cost", "distill: logits"]
         case Static():
             pairs = f", {section.pairs} pairs" if section.pairs else ""
-            return [f"static: embeddings of the reference, hidden {section.hidden}{pairs}", "distill: logits"]
+            places = f", {section.positions} places" if section.positions else ""
+            return [f"static: embeddings of the reference, hidden {section.hidden}{pairs}{places}", "distill: logits"]
         case Cnn():
             return [f"cnn: {section.filters} filters of widths {', '.join(map(str, section.kernels))}", "distill: logits"]
         case Linear():
@@ -116,7 +117,10 @@ def _static(section: Static, embedding: nn.Embedding, classes: int, rows: Rows |
     """Build a static student; it begins with the reference's embeddings, and so do its pairs."""
     found_P2 = frequent_pairs(rows, section.pairs) if rows is not None and section.pairs else np.zeros((0, 2), np.int64)
     vocabulary, dim = embedding.num_embeddings, embedding.embedding_dim
-    student = StaticNetwork(StaticSizes(vocabulary=vocabulary, dim=dim, classes=classes, hidden=section.hidden, pairs=len(found_P2)))
+    sizes = StaticSizes(
+        vocabulary=vocabulary, dim=dim, classes=classes, hidden=section.hidden, pairs=len(found_P2), positions=section.positions
+    )
+    student = StaticNetwork(sizes)
     with torch.no_grad():
         student.embedding.weight.copy_(embedding.weight)
     if len(found_P2):

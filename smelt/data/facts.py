@@ -84,6 +84,12 @@ def _warnings(staged: Staged, chosen: Chosen, source: Source) -> list[str]:
     if single:
         listed = ", ".join(single[:5])
         warnings.append(say("{n} labels have a single row in train, such as {names}", n=len(single), names=listed))
+    absent = _counts(staged, chosen.rows["train"]).keys() - _counts(staged, chosen.rows["confirm"]).keys()
+    if absent:
+        listed = ", ".join(sorted(absent)[:5])
+        warnings.append(
+            say("{n} labels of train have no row in confirm, such as {names}: no certificate covers them", n=len(absent), names=listed)
+        )
     if chosen.conflicting:
         warnings.append(say("{n} texts of train appear with different labels", n=chosen.conflicting))
     dropped = chosen.train_dropped + chosen.dev_dropped

@@ -72,8 +72,12 @@ def _write_static(network: StaticNetwork, folder: Path) -> None:
         "outer": state["outer.weight"],
         "outer_bias": state["outer.bias"],
     }
+    strongest = float(state["weight.weight"].max())
+    if network.starts is not None:
+        tensors |= {name: np.maximum(np.exp(state[name] - state[name].max()), np.float32(1e-12)) for name in ("starts", "ends")}
+        strongest += float(state["starts"].max() + state["ends"].max())
     if network.pairs is not None:
-        tensors |= _pairs_of(network, state, float(state["weight.weight"].max()))
+        tensors |= _pairs_of(network, state, strongest)
     save_file({name: np.ascontiguousarray(tensor, np.float32) for name, tensor in tensors.items()}, folder / static_runtime.GRAPH)
 
 

@@ -1,6 +1,7 @@
 """Static embeddings: each token has a vector and a weight; their weighted mean is classified. No attention.
 
-Nor is there any order but that of frequent pairs of neighbors, which may have vectors of their own.
+Nor is there any order but that of frequent pairs of neighbors, which may have vectors of their own, and of the places near a document's
+start and end, which may have weights of their own.
 
 Shape letters: B batch, S sequence, V vocabulary, D width, C classes, P pairs.
 """
@@ -27,6 +28,8 @@ class StaticSizes:
     dropout: float = 0.2
     pairs: int = 0
     """Pairs of neighboring tokens that have a vector of their own."""
+    positions: int = 0
+    """Places at the start, and as many at the end, that have a weight of their own."""
 
 
 class StaticNetwork(Network):
@@ -45,6 +48,9 @@ class StaticNetwork(Network):
         self.register_buffer("pair_keys", torch.zeros(sizes.pairs, dtype=torch.int64) if sizes.pairs else None)
         self.pairs = nn.Embedding(sizes.pairs, sizes.dim) if sizes.pairs else None
         self.pair_weight = nn.Embedding(sizes.pairs, 1) if sizes.pairs else None
+        # The last row stands for all places that are further in.
+        self.starts = nn.Parameter(torch.zeros(sizes.positions + 1)) if sizes.positions else None
+        self.ends = nn.Parameter(torch.zeros(sizes.positions + 1)) if sizes.positions else None
         self.norm = nn.LayerNorm(sizes.dim)
         self.dropout = nn.Dropout(sizes.dropout)
         self.inner = nn.Linear(sizes.dim, sizes.hidden)
@@ -53,6 +59,11 @@ class StaticNetwork(Network):
     def forward(self, ids_BS: Tensor, mask_BS: Tensor) -> Tensor:
         """Return class scores, shape (B, C)."""
         strength_BS, vectors_BSD = self.weight(ids_BS).squeeze(-1), self.embedding(ids_BS)
+        if self.starts is not None and self.ends is not None:
+            place_BS = mask_BS.cumsum(1) - 1
+            last = len(self.starts) - 1
+            from_end_BS = (mask_BS.sum(1, keepdim=True) - 1 - place_BS).clamp(0, last)
+            strength_BS = strength_BS + self.starts[place_BS.clamp(0, last)] + self.ends[from_end_BS]
         if self.pairs is not None and self.pair_weight is not None and ids_BS.shape[1] > 1:
             places_BS, known_BS = self._find_pairs(ids_BS, mask_BS)
             strength_BS = torch.cat([strength_BS, self.pair_weight(places_BS).squeeze(-1)], dim=1)

@@ -107,6 +107,8 @@ class Static(Section):
     """Width of the hidden layer."""
     pairs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """The most frequent pairs of neighboring tokens of train have vectors of their own, so many of them at most."""
+    positions: Annotated[int, Field(ge=0, le=512)] = 0
+    """The first so many places of a document, and as many at its end, have learned weights of their own."""
     epochs: Count | Literal["auto"] = "auto"
     """Passes over the transfer set. `auto` fits them into the time budget, at most 12."""
 
@@ -159,8 +161,8 @@ class Compress(Section):
     distill: Distill = Distill()
     transfer: Transfer = Transfer()
     cascade: Literal["auto", "none"] = "auto"
-    """Whether each student is also tried in front of the reference's own cheapest faithful format: it answers what it is sure of, the
-    other one the rest."""
+    """Whether each student is also tried in front of a better model, the reference's own export or another student: it answers what it is
+    sure of, the other one the rest."""
     vocabulary: Literal["whole", "used"] = "whole"
     """Which tokens students know: those of the reference, or the ones that occur in train, and letters to spell the rest. `used` makes
     bundles smaller, and slower by nothing. It keeps students out of cascades."""
@@ -171,6 +173,9 @@ class Compress(Section):
     limits: Limits = Limits()
     finalist_seeds: Annotated[int, Field(ge=0, le=10)] = 1
     """How often the most promising student is taught again from other random numbers, while there is time. Each time is a candidate."""
+    search: Literal["auto", "exhaustive"] = "auto"
+    """`auto` halves many students, and leaves out formats that cannot pay; `exhaustive` teaches all students to the end and tries
+    every format, to see whether `auto` missed something."""
     workers: Count | Literal["none"] = "none"
     """Students are taught in so many processes of their own at a time, which share the cores; `none` teaches them in this one."""
     minimize: Literal["balanced", "latency", "throughput", "size", "weighted"] = "balanced"

@@ -1,6 +1,6 @@
 """Run a static network in numpy: gather, weighted mean, one hidden layer.
 
-Shape letters: B examples, T tokens of all of them, V vocabulary, D width, H hidden, C classes, P pairs.
+Shape letters: B examples, T tokens of all of them, V vocabulary, D width, H hidden, C classes, P pairs, L places.
 """
 
 from pathlib import Path
@@ -28,6 +28,7 @@ _SHAPES = {
     "outer_bias": "C",
 }
 
+_PLACE_SHAPES = {"starts": "L", "ends": "L"}
 _PAIR_SHAPES = {"pair_tokens": "P2", "pairs": "PD", "pair_weight": "P1"}
 
 
@@ -45,11 +46,13 @@ class StaticSession:
             BundleFault: they are damaged.
         """
         self.threads = threads
-        paired = has_tensor(folder / GRAPH, "pairs")
-        tensors = read_tensors(folder / GRAPH, _SHAPES | (_PAIR_SHAPES if paired else {}))
+        paired, placed = has_tensor(folder / GRAPH, "pairs"), has_tensor(folder / GRAPH, "starts")
+        shapes = _SHAPES | (_PAIR_SHAPES if paired else {}) | (_PLACE_SHAPES if placed else {})
+        tensors = read_tensors(folder / GRAPH, shapes)
         self._weighted_VD = tensors["embedding"] * tensors["weight"]
         self._weight_V = tensors["weight"][:, 0]
         self._tensors = tensors
+        self._placed = placed
         self._keys_P = _keys(folder, tensors["pair_tokens"], len(self._weight_V)) if paired else None
         self._pairs_PD = tensors["pairs"] * tensors["pair_weight"] if paired else None
 
@@ -69,12 +72,24 @@ class StaticSession:
         mean_BD = np.zeros((len(arrays), self._weighted_VD.shape[1]), np.float32)
         if filled.any():
             starts = arrays.offsets[:-1][filled]
-            sums = np.add.reduceat(self._weighted_VD[arrays.ids], starts, axis=0)
-            weights = np.add.reduceat(self._weight_V[arrays.ids], starts)
+            vectors_TD, weight_T = self._weighted_VD[arrays.ids], self._weight_V[arrays.ids]
+            if self._placed:
+                factor_T = self._place_weights(arrays)
+                vectors_TD, weight_T = vectors_TD * factor_T[:, None], weight_T * factor_T
+            sums = np.add.reduceat(vectors_TD, starts, axis=0)
+            weights = np.add.reduceat(weight_T, starts)
             if self._keys_P is not None and self._pairs_PD is not None:
                 self._add_pairs(arrays, filled, sums, weights)
             mean_BD[filled] = sums / weights[:, None]
         return mean_BD
+
+    def _place_weights(self, arrays: Arrays) -> NDArray[np.float32]:
+        """Return what each token counts for where it stands: so far from the start, so far from the end."""
+        starts, ends = self._tensors["starts"], self._tensors["ends"]
+        lengths, last = np.diff(arrays.offsets), len(starts) - 1
+        place_T = np.arange(len(arrays.ids)) - np.repeat(arrays.offsets[:-1], lengths)
+        from_end_T = np.repeat(lengths, lengths) - 1 - place_T
+        return starts[np.minimum(place_T, last)] * ends[np.minimum(from_end_T, last)]
 
     def _add_pairs(self, arrays: Arrays, filled: NDArray[np.bool_], sums: NDArray[np.float32], weights: NDArray[np.float32]) -> None:
         """Add the vectors and weights of the known pairs of neighbors to those of their documents, in place."""

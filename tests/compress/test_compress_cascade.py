@@ -142,7 +142,20 @@ def test_the_slow_graph_is_the_cheapest_that_is_faithful_itself(trial):
     quicker = replace(own, candidate=replace(own.candidate, name="reference-quick", latency_ms_p50=1.0), dev_scores=wrong)
     plan = replace(plan, chance=lambda lost, won, n: float(lost <= n / 10))
     assert [one.candidate.steps[-1].partition(" to ")[2] for one in cascades(plan, [quicker, *trials])] == ["reference-onnxruntime-fp32"]
-    assert cascades(plan, [quicker, *trials[1:]]) == []
+    alone = [quicker, *(one for one in trials if one.source == "static")]
+    assert cascades(plan, alone) == []
+
+
+def test_a_student_stands_behind_another_where_that_is_cheaper(trial):
+    plan, _ = trial
+    trials = [one for one in search(plan) if not one.source.endswith("-cascade")]
+    cnn = next(one for one in trials if one.candidate.name == "cnn-onnxruntime-fp32")
+    own = next(one for one in trials if one.source == "reference")
+    quicker = replace(cnn, candidate=replace(cnn.candidate, latency_ms_p50=1.0), dev_scores=own.dev_scores)
+    told = [
+        one.candidate.steps[-1].partition(" to ")[2] for one in cascades(plan, [own, quicker, *(t for t in trials if t.source == "static")])
+    ]
+    assert told == ["cnn-onnxruntime-fp32"]
 
 
 def test_no_cascade_is_tried_where_the_student_saves_too_little(make_plan):

@@ -10,7 +10,7 @@ from smelt.compress.search import search
 from smelt.compress.trial import spread
 from smelt.models.build import Model
 from smelt.models.static import StaticNetwork
-from smelt.recipe.compress import Linear, Static, Transfer
+from smelt.recipe.compress import Cnn, Linear, Static, Transfer
 from smelt.runtime.bundle import open_bundle
 from smelt.runtime.clock import time_elsewhere
 from smelt.runtime.manifest import read_manifest
@@ -170,6 +170,17 @@ def test_students_that_cannot_be_cheaper_are_not_taught(make_plan, heard):
     trials = search(make_plan("static", formats=("numpy-fp32",), students=students, cascade="none"))
     assert all("not taught" in trial.candidate.why for trial in trials[1:])
     assert heard == []
+
+
+def test_an_exhaustive_search_teaches_every_student_and_tries_every_format(make_plan):
+    prices = {"reference-onnxruntime-fp32": 5.0, "reference-openvino-fp32": 3.0, "cnn-openvino-fp32": 1.0}
+    students = (*(Static(hidden=hidden, epochs=1) for hidden in (4, 5, 6, 7)), Cnn(filters=4, kernels=(2,), epochs=1))
+    formats = ("numpy-fp32", "onnxruntime-fp32", "openvino-fp32")
+    plan = make_plan(formats=formats, students=students, cascade="none", search="exhaustive", finalist_seeds=0)
+    clock = lambda folder, _workload, _module: replace(TIMING, latency_ms_p50=prices.get(read_manifest(folder).name, 2.0))  # noqa: E731
+    tried = names([trial for trial in search(replace(plan, clock=clock)) if trial.dev_scores is not None])
+    assert {name for name in tried if name.startswith("cnn")} == {"cnn-onnxruntime-fp32", "cnn-openvino-fp32"}
+    assert len([name for name in tried if name.startswith("static")]) == 4
 
 
 def test_costs_between_two_shapes_lie_on_a_line():

@@ -181,6 +181,7 @@ def test_a_wrong_label_column_is_a_fault_before_it_fills_the_memory(prepare_file
 def test_a_label_with_one_row_is_a_warning(prepare_files, tmp_path, write_csv, rows_of):
     facts = prepare_files(write_csv(tmp_path / "a.csv", [*rows_of(20), ("alone", "c")])).facts
     assert "1 labels have a single row in train, such as c" in facts["warnings"]
+    assert "1 labels of train have no row in confirm, such as c: no certificate covers them" in facts["warnings"]
 
 
 def test_gb18030_comes_out_as_utf8_and_is_said(prepare_files, tmp_path):

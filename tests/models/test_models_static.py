@@ -39,6 +39,23 @@ def test_a_new_network_weighs_every_token_equally():
     assert not StaticNetwork(StaticSizes(vocabulary=7, dim=4, hidden=5, classes=3)).weight.weight.any()
 
 
+def test_places_near_start_and_end_multiply_the_weight_of_their_token(static, score_alone):
+    placed = StaticNetwork(StaticSizes(vocabulary=7, dim=4, hidden=5, classes=3, positions=2)).eval()
+    placed.load_state_dict(static.state_dict(), strict=False)
+    np.testing.assert_allclose(score_alone(placed, [1, 2, 6]), score_alone(static, [1, 2, 6]), atol=1e-6)  # a new one knows of no place
+    with torch.no_grad():
+        placed.starts.copy_(torch.tensor([2.0, 1.0, 0.5]).log())
+        placed.ends.copy_(torch.tensor([3.0, 5.0, 1.0]).log())
+    # Weights by hand: starts 2, 1, .5, .5 and ends 1, 1, 5, 3 for four tokens; another network has a token for each of them.
+    wide = StaticNetwork(StaticSizes(vocabulary=11, dim=4, hidden=5, classes=3)).eval()
+    state, factors = dict(static.state_dict()), torch.tensor([[2.0], [1.0], [2.5], [1.5]]).log()
+    tokens = [1, 2, 6, 2]
+    state["embedding.weight"] = torch.cat([state["embedding.weight"], static.embedding.weight[tokens]])
+    state["weight.weight"] = torch.cat([state["weight.weight"], static.weight.weight[tokens] + factors])
+    wide.load_state_dict(state)
+    np.testing.assert_allclose(score_alone(placed, tokens), score_alone(wide, [7, 8, 9, 10]), atol=1e-5)
+
+
 @pytest.fixture
 def paired(static):
     """The same network with vectors for the pairs (1, 2), (2, 6) and (5, 5)."""

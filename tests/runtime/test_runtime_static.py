@@ -95,6 +95,22 @@ def test_scores_with_pairs_are_those_of_the_live_network(paired, documents):
     np.testing.assert_allclose(StaticSession(folder, threads=1).scores(ragged(documents)), live, atol=1e-5)
 
 
+@pytest.mark.parametrize("pairs", [0, 4])
+@pytest.mark.parametrize(
+    "documents", [[[1]], [[1, 2, 3, 4, 5, 6, 7, 8], [], [3, 3]], [[], [2, 1, 2]]], ids=["one token", "several", "empty"]
+)
+def test_scores_with_places_are_those_of_the_live_network(tmp_path, pairs, documents):
+    torch.manual_seed(0)
+    network = StaticNetwork(StaticSizes(vocabulary=10, dim=6, hidden=5, classes=3, positions=3, pairs=pairs)).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    if pairs:
+        network.teach_pairs(torch.tensor([[1, 2], [3, 3], [5, 0], [9, 9]]))
+    write_graph(network, "numpy-fp32", [], tmp_path)
+    live = LiveSession(network, threads=1).scores(ragged(documents))
+    np.testing.assert_allclose(StaticSession(tmp_path, threads=1).scores(ragged(documents)), live, atol=1e-5)
+
+
 @pytest.mark.parametrize("first", [[1, 12], [8, 8], [1, 2.5], [-1, 2]])
 def test_pairs_that_are_none_are_refused(paired, first):
     _, folder = paired
