@@ -21,7 +21,7 @@ def main(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
         return 0
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     _show_data(console, found)
     _show_reach(console, found)
     console.print(found.advice, soft_wrap=True)

@@ -49,7 +49,9 @@ def _answered(options: argparse.Namespace, model: Path, folder: Path) -> Path:
     """Let the model answer the texts; return the file with its answers, which stands until the model or the texts change."""
     source, target = Path(options.data), folder / "answered.parquet"
     if not source.is_file():
-        raise DataFault(say("{path}: no such file", path=source), step=say("--unlabeled wants one file of texts."))
+        raise DataFault(
+            say("{path}: no such file", path=source), step=say("--unlabeled takes one csv, tsv, jsonl or parquet file, not a folder.")
+        )
     if not target.is_file() or target.stat().st_mtime_ns < max(source.stat().st_mtime_ns, (model / "config.json").stat().st_mtime_ns):
         answer_file(model, source, target, options.text)
     return target

@@ -43,7 +43,7 @@ class Progress:
         return Watcher(stage=self._on_stage, step=self._on_step)
 
     def _on_stage(self, stage: str, note: str) -> None:
-        self._console.print(f"[bold]{stage}[/bold] {note}" if note else f"[bold]{stage}[/bold]", soft_wrap=True)
+        self._console.print(Text.assemble((stage, "bold"), f" {note}" if note else ""), soft_wrap=True)
 
     def _on_step(self, name: str, step: Step | None, facts: Facts) -> None:
         if step is None:

@@ -28,7 +28,7 @@ def main(options: argparse.Namespace) -> int:
     if folder.path.is_file():
         raise UsageFault(say("--out {path} is a file, want a folder", path=folder.path))
     started = time.monotonic()
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     with Progress(console) as progress:
         result = run_stages(path, recipe, folder, span=Span(options.start, until), watch=progress.watcher())
     _show_times(console, result, time.monotonic() - started)
@@ -37,18 +37,22 @@ def main(options: argparse.Namespace) -> int:
         return 0
     if recipe.train and recipe.train.report == "classes":
         console.print("\n" + (result.run / CLASSES).read_text(encoding="utf-8"), markup=False, soft_wrap=True)
-    show_outcome(console, result)
+    show_outcome(console, result, until)
     return 0 if result.verdict.certified else NOT_CERTIFIED
 
 
-def show_outcome(console: Console, result: Result) -> None:
-    """Print the last lines of a run: verdict, bundle, report, next command."""
+def show_outcome(console: Console, result: Result, until: str) -> None:
+    """Print the last lines of a run: verdict, and of bundle, report and next command what the run has made."""
     assert result.verdict is not None
     console.print()
     console.print(result.verdict.sentence, style="bold green" if result.verdict.certified else "bold yellow", soft_wrap=True)
+    if until == "verify":
+        console.print(say("verdict {path}", path=result.run / "verify" / "verdict.json"), soft_wrap=True)
+        return
     bundle = result.bundle or result.run / "export" / "reference"
     console.print(say("bundle  {path}", path=bundle), soft_wrap=True)
-    console.print(say("report  {path}", path=result.run / "report.html"), soft_wrap=True)
+    if until == "report":
+        console.print(say("report  {path}", path=result.run / "report.html"), soft_wrap=True)
     console.print(say("next    smelt predict {path} your-file.csv -o answers.csv", path=bundle), soft_wrap=True)
 
 

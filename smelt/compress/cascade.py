@@ -5,7 +5,7 @@ Shape letters: B examples of dev, C classes.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from smelt.compress.trial import Search, Trial, certificate_chance, measure
+from smelt.compress.trial import Search, Trial, certificate_chance, failed, measure
+from smelt.errors import SmeltError
 from smelt.export.cascade import write_cascade
 from smelt.language import say
 from smelt.run.folder import code_version
 from smelt.runtime.cascade import Rule, confidences
-from smelt.runtime.isa import isa
+from smelt.runtime.isa import isa, machine
 from smelt.runtime.manifest import Manifest
 from smelt.tasks.classify import load_codec
 from smelt.types import Candidate
@@ -127,11 +128,15 @@ def _cascade(plan: Search, fast: Trial, slow: Trial, pick: Pick) -> Trial:
 
     inputs = plan.inputs | {
         "rule": asdict(rule), "fast": plan.run.digest(f"compress/{fast.candidate.name}"),
-        "slow": plan.run.digest(f"compress/{slow.candidate.name}"), "isa": isa(), "code": code_version("tasks", "export", "runtime"),
+        "slow": plan.run.digest(f"compress/{slow.candidate.name}"), "machine": machine(),
+        "code": code_version("tasks", "export", "runtime"),
     }  # fmt: skip
-    folder = plan.run.stage(f"compress/{name}", inputs, fill)
     steps = [*fast.candidate.steps, say("cascade: {share:.0%} of dev to {slow}", share=pick.share, slow=slow.candidate.name)]
     runtimes = " + ".join(dict.fromkeys(trial.candidate.runtime for trial in (fast, slow)))
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    candidate = Candidate(name=name, steps=steps, runtime=runtimes, precision=slow.candidate.precision, **result)
+    candidate = Candidate(name=name, steps=steps, runtime=runtimes, precision=slow.candidate.precision)
+    try:
+        folder = plan.run.stage(f"compress/{name}", inputs, fill)
+    except SmeltError as error:
+        return failed(candidate, name, error)
+    candidate = replace(candidate, **json.loads((folder / "result.json").read_text(encoding="utf-8")))
     return Trial(candidate=candidate, source=name, folder=folder, dev_scores=load_file(folder / "dev.safetensors")["scores"])

@@ -8,18 +8,18 @@ speed of a network does not depend on its weights.
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from smelt.compress.stages import student_stage
 from smelt.compress.students import build_student, sliced_copy
-from smelt.compress.trial import Search, Training, Trial, certificate_chance, probe_cost
+from smelt.compress.trial import Search, Training, Trial, certificate_chance, price_mark, probe_cost
+from smelt.errors import UsageFault
 from smelt.language import say
 from smelt.models.network import Network
 from smelt.recipe.compress import Depth, NetworkStudent, Width
 from smelt.run.folder import code_version
-from smelt.runtime.isa import isa
 from smelt.train.evaluate import score_rows
 from smelt.verify.order import worth
 
@@ -56,7 +56,11 @@ def halve(plan: Search, students: Mapping[str, NetworkStudent], trials: list[Tri
     survivors = {name: Survivor(section, None) for name, section in students.items()}
     if len(survivors) <= FEW or plan.section.search == "exhaustive":
         return Halved(survivors, dropped, spent)
-    costs = shape_costs(plan, students)
+    shapes = shape_costs(plan, students)
+    costs = shapes.costs
+    for name, fault in shapes.faults.items():
+        dropped[name] = say("not taught: {reason}", reason=fault)
+        del survivors[name]
     for name, cost in costs.items():
         if own and cost >= min(own):
             dropped[name] = say(
@@ -70,9 +74,10 @@ def halve(plan: Search, students: Mapping[str, NetworkStudent], trials: list[Tri
         dropped |= teach_elsewhere(plan, survivors, share, partial(_rung, number))
         for name in dropped.keys() & survivors.keys():
             del survivors[name]
+        at_once = side_by_side(plan, len(survivors))
         for name, survivor in survivors.items():
             taught = student_stage(plan, training_of(plan, name, survivor, share), _rung(number, name))
-            spent += taught.seconds
+            spent += taught.seconds / at_once
             gains[name] = _chance(plan, taught.model.network) * worth(costs[name], highest)
             survivors[name] = Survivor(survivor.section, _rung(number, name))
         ranked = sorted(gains, key=lambda name: -gains[name])
@@ -92,6 +97,11 @@ def training_of(plan: Search, name: str, survivor: Survivor, seconds: float) -> 
     return Training(name=name, section=survivor.section, seconds=seconds, seed=plan.train.seed, start=survivor.start)
 
 
+def side_by_side(plan: Search, students: int) -> int:
+    """Return how many students are taught at a time: what one of them takes counts for so much less."""
+    return 1 if plan.elsewhere is None or plan.section.workers == "none" else max(1, min(students, plan.section.workers))
+
+
 def teach_elsewhere(plan: Search, survivors: Mapping[str, Survivor], share: float, place_of: Callable[[str], str]) -> dict[str, str]:
     """Teach all students in other processes, where the plan has some; return by name why some were not taught.
 
@@ -103,7 +113,7 @@ def teach_elsewhere(plan: Search, survivors: Mapping[str, Survivor], share: floa
     """
     if plan.elsewhere is None or plan.section.workers == "none" or not survivors:
         return {}
-    seconds = share * min(len(survivors), plan.section.workers)
+    seconds = share * side_by_side(plan, len(survivors))
     orders = [(training_of(plan, name, survivor, seconds), place_of(name)) for name, survivor in survivors.items()]
     return {name: say("its process failed: {reason}", reason=reason) for name, reason in plan.elsewhere(orders).items()}
 
@@ -114,27 +124,42 @@ def _chance(plan: Search, network: Network) -> float:
     return max(1e-6, certificate_chance(plan, scores))
 
 
-def shape_costs(plan: Search, students: Mapping[str, NetworkStudent]) -> dict[str, float]:
-    """Return what each student would cost, from untrained networks; of copies with fewer layers two are measured and the rest follow."""
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """What students would cost, and why some cannot be."""
+
+    costs: dict[str, float]
+    faults: dict[str, str]
+
+
+def shape_costs(plan: Search, students: Mapping[str, NetworkStudent]) -> Shapes:
+    """Price students before they are taught, from untrained networks; of copies with fewer layers two are measured and the rest follow."""
     inputs = plan.inputs | {
-        "students": [section.model_dump(mode="json") for section in students.values()],
-        "isa": isa(), "code": code_version("models", "export", "runtime"),
+        "students": [section.model_dump(mode="json") for section in students.values()], "price": price_mark(plan),
+        "code": code_version("models", "export", "runtime"),
     }  # fmt: skip
 
     def fill(folder: Path, _work: Path) -> None:
-        depths = sorted({section.layers for section in students.values() if isinstance(section, Depth)})
-        ends = {layers: probe_cost(plan, _untaught(plan, Depth(layers=layers))) for layers in dict.fromkeys((*depths[:1], *depths[-1:]))}
-        costs = {}
-        for name, section in students.items():
-            if isinstance(section, Depth):
-                costs[name] = on_the_line(ends, section.layers)
-            elif isinstance(section, Width):
-                costs[name] = section.cost * probe_cost(plan, sliced_copy(section, plan.reference.network))
-            else:
-                costs[name] = probe_cost(plan, _untaught(plan, section))
-        (folder / "costs.json").write_text(json.dumps(costs), encoding="utf-8")
+        (folder / "costs.json").write_text(json.dumps(asdict(_price(plan, students))), encoding="utf-8")
 
-    return json.loads((plan.run.stage("compress/shapes", inputs, fill) / "costs.json").read_text(encoding="utf-8"))
+    return Shapes(**json.loads((plan.run.stage("compress/shapes", inputs, fill) / "costs.json").read_text(encoding="utf-8")))
+
+
+def _price(plan: Search, students: Mapping[str, NetworkStudent]) -> Shapes:
+    shapes, deep, ends = Shapes({}, {}), {}, {}
+    reference = plan.reference.network
+    for name, section in students.items():
+        try:
+            network = sliced_copy(section, reference) if isinstance(section, Width) else _untaught(plan, section)
+            if isinstance(section, Depth):
+                deep[name] = section.layers
+            else:
+                shapes.costs[name] = probe_cost(plan, network) * (section.cost if isinstance(section, Width) else 1.0)
+        except UsageFault as fault:
+            shapes.faults[name] = fault.message
+    for layers in {min(deep.values()), max(deep.values())} if deep else ():
+        ends[layers] = probe_cost(plan, _untaught(plan, Depth(layers=layers)))
+    return Shapes(shapes.costs | {name: on_the_line(ends, layers) for name, layers in deep.items()}, shapes.faults)
 
 
 def on_the_line(ends: Mapping[int, float], layers: int) -> float:

@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
 
-from smelt.compress.trial import Search, Trial, measure
+from smelt.compress.transfer import texts_sha256
+from smelt.compress.trial import Search, Trial, failed, measure
+from smelt.errors import SmeltError
 from smelt.export.linear import write_linear
 from smelt.models.linear import LabeledTexts
 from smelt.recipe.compress import Linear
 from smelt.run.folder import code_version
 from smelt.runtime.build import open_session
 from smelt.runtime.bundle import score_arrays
-from smelt.runtime.isa import cores, isa
+from smelt.runtime.isa import cores, machine
 from smelt.tasks.classify import load_codec
 from smelt.types import Candidate
 
@@ -46,10 +49,14 @@ def try_linear(plan: Search, name: str, section: Linear, steps: Sequence[str], a
     if FORM not in plan.section.formats:
         return []
     inputs = plan.inputs | {
-        "features": section.features, "answers": list(answers), "isa": isa(),
+        "features": section.features, "answers": list(answers), "texts": texts_sha256(plan.more_texts), "machine": machine(),
+        "column": plan.text_column,
         "code": code_version("models/linear.py", "export/linear.py", "tasks", "runtime", "compress/linear.py"),
     }  # fmt: skip
-    folder = plan.run.stage(f"compress/{name}-{FORM}", inputs, fill)
-    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    candidate = Candidate(name=f"{name}-{FORM}", steps=list(steps), runtime="numpy", precision="fp32", **result)
+    candidate = Candidate(name=f"{name}-{FORM}", steps=list(steps), runtime="numpy", precision="fp32")
+    try:
+        folder = plan.run.stage(f"compress/{name}-{FORM}", inputs, fill)
+    except SmeltError as error:
+        return [failed(candidate, name, error)]
+    candidate = replace(candidate, **json.loads((folder / "result.json").read_text(encoding="utf-8")))
     return [Trial(candidate=candidate, source=name, folder=folder, dev_scores=np.asarray(load_file(folder / "dev.safetensors")["scores"]))]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from smelt.compress.cascade import cascades
-from smelt.compress.halving import Survivor, halve, teach_elsewhere, training_of
+from smelt.compress.halving import Survivor, halve, side_by_side, teach_elsewhere, training_of
 from smelt.compress.linear import try_linear
 from smelt.compress.stages import Taught, answers_to_more, student_stage, transfer_stage
 from smelt.compress.students import auto_students, names_of, steps_of
@@ -24,6 +24,9 @@ from smelt.verify.order import worth
 _LOG = logging.getLogger("smelt")
 _LOST_IN_INT8 = 0.01
 """Accuracy on dev that int8 may cost before a student is taught to round. Fraction."""
+
+_LEAST_ROUNDING = 0.25
+"""Of what a student took, teaching it to round has at least so much time: it is wanted where int8 is lost otherwise."""
 
 
 def search(plan: Search) -> list[Trial]:
@@ -57,7 +60,7 @@ def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials
     """Teach and export one student after the other; return the time that is left. A student may take twice its share, but the last."""
     own = list(trials) if plan.section.search == "auto" else []
     failed = teach_elsewhere(plan, survivors, left / max(1, len(survivors)), lambda name: f"compress/{name}")
-    students = list(survivors.items())
+    students, at_once = list(survivors.items()), side_by_side(plan, len(survivors))
     for place, (name, survivor) in enumerate(students):
         started, others = time.monotonic(), len(students) - place
         share = left / others * (2 if others > 1 else 1)
@@ -69,12 +72,13 @@ def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials
             _LOG.warning("%s: %s", name, fault.message)
             trials.append(_given_up(plan, name, survivors.pop(name).section, say("not taught: {reason}", reason=fault.message)))
             continue
-        left -= max(taught.seconds, time.monotonic() - started)
+        left -= max(taught.seconds / at_once, time.monotonic() - started)
         found = _export(plan, name, survivor.section, taught, own)
         trials += found
         if taught.dev_score >= plan.least_dev_score and plan.section.quantize_aware == "auto" and (poor := _poor_in_int8(taught, found)):
             started = time.monotonic()
-            trials += _taught_to_round(plan, name, survivor.section, min(left, taught.seconds), poor)
+            seconds = max(min(left, taught.seconds), taught.seconds * _LEAST_ROUNDING)
+            trials += _taught_to_round(plan, name, survivor.section, seconds, poor)
             left -= time.monotonic() - started
     return left
 
@@ -82,13 +86,12 @@ def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials
 def _export(plan: Search, name: str, section: NetworkStudent, taught: Taught, own: Sequence[Trial]) -> list[Trial]:
     steps = steps_of(section, plan.reference.network)
     hopeless = taught.dev_score < plan.least_dev_score
-    if hopeless and plan.section.cascade == "none":
+    if hopeless and plan.section.cascade == "none" and plan.section.search == "auto":
         why = say("not exported: {score:.4f} on dev, and below {least:.4f} no certificate is in reach",
                   score=taught.dev_score, least=plan.least_dev_score)  # fmt: skip
         return [_untried(name, steps, taught.dev_score, why)]
-    return try_formats(
-        plan, name, _exported(plan, taught.model), steps, Formats(own=own, live=taught.dev_score, most=1 if hopeless else None)
-    )
+    most = 1 if hopeless and plan.section.search == "auto" else None
+    return try_formats(plan, name, _exported(plan, taught.model), steps, Formats(own=own, live=taught.dev_score, most=most))
 
 
 def _exported(plan: Search, model: Model) -> Model:

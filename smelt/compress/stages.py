@@ -10,8 +10,10 @@ from safetensors.numpy import load_file, save_file
 from smelt.compress.students import embedding_of
 from smelt.compress.teach import Lesson, teach
 from smelt.compress.transfer import TransferSet, texts_sha256, transfer_rows
-from smelt.compress.trial import Search, Training
+from smelt.compress.trial import Search, Training, price_mark
 from smelt.models.build import Model, load_model
+from smelt.models.transformer import TransformerNetwork
+from smelt.recipe.compress import Width
 from smelt.run.disk import read_json
 from smelt.run.folder import code_version
 from smelt.train.device import find_device
@@ -38,11 +40,13 @@ def student_stage(plan: Search, training: Training, place: str | None = None) ->
         "transfer": plan.section.transfer.model_dump(mode="json"), "texts": texts_sha256(plan.more_texts),
         "train": plan.train.model_dump(mode="json"), "code": code_version("models", "train", "tasks", "compress"),
         "seed": training.seed, "start": plan.run.digest(training.start) if training.start else None,
-        "quantized": training.quantized,
+        "quantized": training.quantized, "price": price_mark(plan) if isinstance(training.section, Width) else None,
     }  # fmt: skip
 
     def fill(folder: Path, work: Path) -> None:
         start = load_model(plan.run.path / training.start).network if training.start else None
+        if isinstance(start, TransformerNetwork):
+            start.embedding.weight.requires_grad = False  # as in the copy of the reference that it was
         teach(Lesson(plan=plan, training=training, transfer=transfer_stage(plan), start=start), folder, work)
 
     folder = plan.run.stage(place, inputs, fill)

@@ -20,6 +20,7 @@ from smelt.models.network import Network
 from smelt.models.slices import SlicedNetwork, keep_dims, widths_of
 from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Depth, Width
+from smelt.recipe.train import AdamW
 from smelt.run.disk import write_json
 from smelt.train.checkpoint import Progress
 from smelt.train.fit import Loss
@@ -51,6 +52,7 @@ def teach(lesson: Lesson, folder: Path, work: Path) -> None:
         network, progress = _narrower(lesson, section, work, facts)
     else:
         network, progress = _learn(lesson, lesson.start or _built(lesson, facts), lesson.training.seconds, epochs_of(section), work)
+    plan.reference.network.cpu()  # the loss may have taken it to a GPU
     network.save(folder)
     plan.reference.codec.save(folder)
     (folder / LOG).write_bytes((work / LOG).read_bytes())
@@ -81,7 +83,7 @@ def _learn(lesson: Lesson, whole: Network, seconds: float, most_epochs: int, wor
         rows=rows,
         dev=dev,
         labels=plan.reference.codec.labels,
-        section=plan.train.model_copy(update={"report": "score", "seed": training.seed}),
+        section=plan.train.model_copy(update={"report": "score", "seed": training.seed, "optimizer": AdamW()}),
         loss=quantized_loss(_loss(lesson, used)) if training.quantized else _loss(lesson, used),
         auto_rate=learning_rate_of(training.section),
         seconds=seconds,

@@ -44,7 +44,7 @@ def prune_tokens(model: Model, *splits: Rows) -> Model:
     assert isinstance(encoder, TokenEncoder)
     kept_U = kept_tokens(encoder, used_tokens(*splits))
     tokenizer = _smaller(encoder.tokenizer, kept_U)
-    codec = replace(model.codec, encoder=TokenEncoder(tokenizer, encoder.max_tokens))
+    codec = replace(model.codec, encoder=TokenEncoder(tokenizer, encoder.max_tokens, encoder.cut))
     network = copy.deepcopy(model.network)
     network.keep_tokens(torch.from_numpy(kept_U))
     return Model(network, codec)

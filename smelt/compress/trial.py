@@ -4,16 +4,17 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from smelt.errors import SmeltError
+from smelt.errors import BundleFault, EnvironmentFault, SmeltError, UsageFault
 from smelt.export.bundle import Probe, check_parity, split_format, write_bundle
 from smelt.export.formats import formats_of
+from smelt.language import say
 from smelt.models.build import Model
 from smelt.models.network import Network
 from smelt.models.session import LiveSession
@@ -23,7 +24,7 @@ from smelt.run.folder import RunFolder, code_version
 from smelt.runtime.build import open_session
 from smelt.runtime.bundle import score_arrays
 from smelt.runtime.clock import BUNDLES, Clock
-from smelt.runtime.isa import cores, isa
+from smelt.runtime.isa import cores, isa, machine
 from smelt.runtime.manifest import Manifest, read_manifest, seal
 from smelt.tasks.classify import ClassifyCodec
 from smelt.train.fit import Step
@@ -162,26 +163,31 @@ def _trial(plan: Search, student: str, model: Model, steps: Sequence[str], form:
     runtime, precision = split_format(form)
     steps = [*steps, *([f"quantize: {precision}"] if precision != "fp32" else [])]
     inputs = plan.inputs | {
-        "student": student, "format": form, "calibration_rows": plan.section.calibration_rows, "isa": isa(),
-        "vocabulary": plan.section.vocabulary,
+        "student": student, "format": form, "calibration_rows": plan.section.calibration_rows, "vocabulary": plan.section.vocabulary,
+        "column": plan.text_column, "machine": machine(),
         "model": plan.run.digest("train" if student == plan.name else f"compress/{student}"),
-        "code": code_version("models", "tasks", "export", "runtime"),
+        "code": code_version("models", "tasks", "export", "runtime", "compress/trial.py", "compress/tokens.py"),
     }  # fmt: skip
     try:
         folder = plan.run.stage(f"compress/{name}", inputs, lambda folder, _work: _export(plan, name, model, form, folder))
     except SmeltError as error:
-        _LOG.warning("%s: %s", name, error.message)
-        return Trial(
-            candidate=Candidate(name=name, steps=steps, runtime=runtime, precision=precision, why=error.message),
-            source=student,
-            folder=None,
-            dev_scores=None,
-            form=form,
-        )
+        return failed(Candidate(name=name, steps=steps, runtime=runtime, precision=precision), student, error, form)
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     candidate = Candidate(name=name, steps=steps, runtime=runtime, precision=precision, **result)
     scores = load_file(folder / "dev.safetensors")["scores"]
     return Trial(candidate=candidate, source=student, folder=folder, dev_scores=scores, form=form)
+
+
+def failed(candidate: Candidate, source: str, error: SmeltError, form: Format | None = None) -> Trial:
+    """Return what is left of a candidate that could not be exported or timed, with the reason.
+
+    Raises:
+        EnvironmentFault: the error was one, such as a full disk, which is not the candidate's fault.
+    """
+    if isinstance(error, EnvironmentFault) and not isinstance(error, BundleFault):
+        raise error
+    _LOG.warning("%s: %s", candidate.name, error.message)
+    return Trial(candidate=replace(candidate, why=error.message), source=source, folder=None, dev_scores=None, form=form)
 
 
 def _export(plan: Search, name: str, model: Model, form: Format, folder: Path) -> None:
@@ -206,7 +212,7 @@ def measure(plan: Search, bundle: Path, codec: ClassifyCodec, arrays: Arrays, sc
     seal(bundle, manifest)
     save_file({"scores": scores}, folder / "dev.safetensors")
     timing = asdict(plan.clock(bundle, plan.workload, BUNDLES))
-    timing.pop("latency_threads")
+    seal(bundle, replace(manifest, threads=timing.pop("latency_threads")))
     result = timing | {
         "dev_score": float((scores.argmax(1) == plan.dev.labels).mean()),
         "agreement": float((scores.argmax(1) == plan.reference_dev).mean()),
@@ -226,6 +232,11 @@ def probe_cost(plan: Search, network: Network) -> float:
     """Return what a network would cost, exported to the first of int8 formats that the recipe has, else to its first format at all."""
     able: list[Format] = [form for form in plan.section.formats if form in formats_of(network)]
     quick: list[Format] = [form for form in able if form.endswith("-int8")]
+    if not able:
+        raise UsageFault(
+            say("no format of compress.formats holds a {family} student", family=network.family),
+            step=say("Add one: numpy-fp32 holds static and linear ones, the others all the rest."),
+        )
     form = (quick or able)[0]
     with tempfile.TemporaryDirectory(prefix="smelt-probe-") as place:
         folder = Path(place) / "bundle"
@@ -237,6 +248,12 @@ def probe_cost(plan: Search, network: Network) -> float:
         timing.pop("latency_threads")
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return plan.cost(Candidate(name="probe", steps=[], runtime="", precision="", size_bytes=size, **timing))
+
+
+def price_mark(plan: Search) -> list[object]:
+    """Return what the price of a network depends on beside the network: the unit, the format it is exported to, and the machine."""
+    keys = {"minimize", "weighting", "formats", "calibration_rows"}
+    return [plan.section.model_dump(mode="json", include=keys), machine()]
 
 
 def _probe(plan: Search, model: Model) -> Probe:

@@ -12,6 +12,9 @@ from smelt.tasks.classify import ClassifyCodec
 
 _GRAPHS = (static.GRAPH, onnx.GRAPH, openvino.GRAPH, str(Path(openvino.GRAPH).with_suffix(".bin")))
 
+_ROUGHNESS = ("fp32", "bf16", "int8")
+"""A cascade is called by its less exact part: that one may answer differently on another processor."""
+
 
 def write_cascade(fast: Path, slow: Path, rule: Rule, codec: ClassifyCodec, facts: Manifest, folder: Path) -> None:
     """Fill an empty folder with both graphs, the rule and the codec that they share, and seal it.
@@ -21,7 +24,7 @@ def write_cascade(fast: Path, slow: Path, rule: Rule, codec: ClassifyCodec, fact
         slow: bundle of the graph that answers what the first is not sure of.
         rule: threshold and temperatures.
         codec: with the temperature that is fitted on the cascade's own scores.
-        facts: name and text column; the rest is the slow bundle's.
+        facts: name and text column; the runtime is the slow bundle's, the precision that of the less exact one.
         folder: to fill.
     """
     parts = {FAST: read_manifest(fast), SLOW: read_manifest(slow)}
@@ -34,5 +37,16 @@ def write_cascade(fast: Path, slow: Path, rule: Rule, codec: ClassifyCodec, fact
     rule.save(folder)
     codec.save(folder)
     versions = versions_of(parts[FAST].runtime) | versions_of(parts[SLOW].runtime)
-    whole = parts[SLOW]
-    seal(folder, replace(whole, name=facts.name, family="cascade", text_column=facts.text_column, isa=facts.isa, versions=versions))
+    roughest = max((part.precision for part in parts.values()), key=_ROUGHNESS.index)
+    seal(
+        folder,
+        replace(
+            parts[SLOW],
+            name=facts.name,
+            family="cascade",
+            precision=roughest,
+            text_column=facts.text_column,
+            isa=facts.isa,
+            versions=versions,
+        ),
+    )

@@ -63,7 +63,7 @@ def build_model(
             say("model.kind {kind} has no weights yet, and the recipe has no train section", kind=section.kind),
             step=say("Add the line `train: {{}}` to the recipe."),
         )
-    encoder = train_encoder(texts, section.vocabulary, section.max_tokens)
+    encoder = train_encoder(texts, section.vocabulary, section.max_tokens, section.cut)
     network = _from_scratch(section, encoder.size, len(labels))
     if not isinstance(network, TransformerNetwork):
         return Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder))
@@ -121,18 +121,43 @@ def _pretrained(
     """Open pretrained weights with a new head for the labels, or with the head and labels they have."""
     folder = find_weights(section.weights, section.revision)
     if (folder / SETTINGS).is_file():
-        return load_model(folder)
+        return _of_a_run(folder, section, labels, windows, fine_tuned=fine_tuned)
     network = from_folder(folder, classes=None if fine_tuned else len(labels))
     config = network.hugging_face.config
     if fine_tuned:
         labels = _labels_of(config.id2label or {}, folder, labels)
     _name_labels(network, labels)
-    encoder = TokenEncoder(read_tokenizer(folder / FILE), min(section.max_tokens, positions_of(config)))
+    encoder = TokenEncoder(read_tokenizer(folder / FILE), min(section.max_tokens, positions_of(config)), section.cut)
     if max(encoder.tokenizer.get_vocab().values(), default=0) >= network.embedding.num_embeddings:
         raise BundleFault(say("{folder}: its tokenizer has more tokens than the model", folder=folder))
     if section.freeze == "embeddings":
         network.embedding.weight.requires_grad = False
     return _with_windows(Model(network, ClassifyCodec(labels=tuple(labels), encoder=encoder)), windows)
+
+
+def _of_a_run(
+    folder: Path, section: PretrainedTransformer, labels: Sequence[str], windows: WindowsSection | Literal["none"], *, fine_tuned: bool
+) -> Model:  # fmt: skip
+    """Open a model that smelt trained: it keeps its head, its labels and its way of reading.
+
+    Raises:
+        DataFault: it is to be trained on labels that it does not know, or read by windows that it was not made for.
+    """
+    model = load_model(folder)
+    unknown = sorted(set(labels) - set(model.codec.labels))
+    if unknown and not fine_tuned:
+        raise DataFault(
+            say("{folder}: the model does not know the label '{label}'", folder=folder, label=unknown[0]),
+            step=say("Train from the encoder that it was made from, or on the same labels."),
+        )
+    if windows != "none" and model.codec.windows is None:
+        raise DataFault(
+            say("{folder}: the model reads no windows, and the recipe has task.windows", folder=folder),
+            step=say("Train from the encoder that it was made from, or leave task.windows out."),
+        )
+    if section.freeze == "embeddings" and isinstance(model.network, TransformerNetwork):
+        model.network.embedding.weight.requires_grad = False
+    return model
 
 
 def _with_windows(model: Model, section: WindowsSection | Literal["none"]) -> Model:
@@ -144,7 +169,7 @@ def _with_windows(model: Model, section: WindowsSection | Literal["none"]) -> Mo
     stride = max(1, (size - 2) * 3 // 4) if section.stride == "auto" else section.stride
     windows = Windows(tokens=size, stride=min(stride, size - 2), pool=section.pool)
     model.network.windows = windows
-    longer = TokenEncoder(encoder.tokenizer, size + (section.most - 1) * windows.stride)
+    longer = TokenEncoder(encoder.tokenizer, size + (section.most - 1) * windows.stride, encoder.cut)
     return Model(model.network, replace(model.codec, encoder=longer, windows=windows))
 
 

@@ -6,19 +6,20 @@ from collections.abc import Iterable, Sequence
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from smelt.recipe.model import Vocabulary
-from smelt.tasks.tokens import TokenEncoder
+from smelt.tasks.tokens import Cut, TokenEncoder
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _INSIDE = "##"
 
 
-def train_encoder(texts: Iterable[str], section: Vocabulary, max_tokens: int) -> TokenEncoder:
+def train_encoder(texts: Iterable[str], section: Vocabulary, max_tokens: int, cut: Cut = "end") -> TokenEncoder:
     """Fit a WordPiece tokenizer whose padding is token 0, as BERT's.
 
     Args:
         texts: training documents.
         section: size of the vocabulary and case.
         max_tokens: of a document; the rest is cut.
+        cut: where.
     """
     documents = list(texts)
     learner = _tokenizer({}, section)
@@ -35,7 +36,7 @@ def train_encoder(texts: Iterable[str], section: Vocabulary, max_tokens: int) ->
     tokenizer = _tokenizer(learner.get_vocab(), section)
     tokenizer.add_special_tokens(list(_SPECIAL))
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    return TokenEncoder(tokenizer, max_tokens)
+    return TokenEncoder(tokenizer, max_tokens, cut)
 
 
 def _tokenizer(vocabulary: dict[str, int], section: Vocabulary) -> Tokenizer:

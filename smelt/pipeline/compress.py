@@ -18,7 +18,7 @@ from smelt.pipeline.judge import LIVE, WORKLOAD
 from smelt.pipeline.reference import Reference
 from smelt.run.folder import code_version
 from smelt.runtime.bench import Workload
-from smelt.runtime.isa import cores, isa
+from smelt.runtime.isa import cores, machine
 from smelt.types import Timing
 from smelt.verify.power import predicted_pass
 
@@ -81,7 +81,7 @@ def more_texts(context: Context, dataset: Dataset) -> Sequence[str]:
 def _time_reference(context: Context) -> Timing:
     """Time the live reference: fp32, dynamic length."""
     run = context.run
-    inputs = {"train": run.digest("train"), "isa": isa(), "code": code_version("models", "runtime", "tasks")}
+    inputs = {"train": run.digest("train"), "machine": machine(), "code": code_version("models", "runtime", "tasks")}
 
     def clock(folder: Path, _work: Path) -> None:
         timing = context.clock(run.path / "train" / "model", run.path / WORKLOAD, LIVE)

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from smelt.compress.trial import Trial
@@ -15,6 +14,7 @@ from smelt.pipeline.context import Context
 from smelt.pipeline.cost import cost_of
 from smelt.pipeline.limits import breaches
 from smelt.pipeline.reference import DEV, Reference
+from smelt.tasks.classify import load_codec
 from smelt.types import Candidate, Timing, Verdict
 from smelt.verify.sentence import named
 
@@ -80,8 +80,9 @@ def reference_cost(context: Context, bench: Bench, costs: Sequence[float]) -> fl
 
 def floor_dev(bench: Bench) -> float:
     """Return the accuracy of the floor on dev. Fraction."""
-    scores: NDArray[np.float32] = load_file(bench.floor / DEV)["scores"]
-    return float((scores.argmax(1) == bench.reference.dev.labels).mean())
+    scores, names = load_file(bench.floor / DEV)["scores"], load_codec(bench.floor / "bundle").labels  # not always in the reference's order
+    right = [names[best] == label for best, label in zip(scores.argmax(1), bench.dataset.dev.labels, strict=True)]
+    return float(np.mean(right))
 
 
 def _reference_entry(context: Context, bench: Bench, timing: Timing | None) -> Candidate:
@@ -108,7 +109,7 @@ def _why(context: Context, trial: Trial, verdict: Verdict | None, chosen: str | 
         return say("certified, and costlier than {chosen}", chosen=chosen)
     broken_too = [named(one) for one in verdict.requirements if not one.kept] if verdict else []
     if broken_too:
-        return say("failed on confirm: not kept: {names}", names=", ".join(broken_too))
+        return say("failed on confirm: did not keep {names}", names=", ".join(broken_too))
     if verdict:
         return say(
             "failed on confirm: the drop may be as large as {upper:.2f} points, the margin is {margin}",

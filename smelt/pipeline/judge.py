@@ -24,7 +24,7 @@ from smelt.run.state import state_folder
 from smelt.runtime.bench import combine
 from smelt.runtime.bundle import open_bundle, score_texts
 from smelt.runtime.clock import BUNDLES, read_workload
-from smelt.runtime.isa import cores, isa
+from smelt.runtime.isa import cores, isa, machine
 from smelt.tasks.classify import ClassifyCodec, softmax
 from smelt.types import Candidate, Prediction, Session, Timing, Verdict
 from smelt.verify.compare import Context as Said
@@ -190,7 +190,7 @@ def _predict(context: Context, name: str, codec: ClassifyCodec, split: Split, se
 def _race(context: Context, bench: Bench, chosen: str) -> dict[str, Timing]:
     """Time reference and choice again, alternating, each round in a fresh process."""
     run, rounds = context.run, context.recipe.verify.bench_rounds
-    inputs = {"train": run.digest("train"), "chosen": run.digest(f"compress/{chosen}"), "rounds": rounds, "isa": isa()}
+    inputs = {"train": run.digest("train"), "chosen": run.digest(f"compress/{chosen}"), "rounds": rounds, "machine": machine()}
 
     def fill(folder: Path, _work: Path) -> None:
         laps: dict[str, list[Timing]] = {chosen: []} | ({"reference": []} if bench.reference_timing else {})

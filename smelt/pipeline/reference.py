@@ -20,7 +20,7 @@ from smelt.models.network import Network
 from smelt.models.transformer import TransformerNetwork
 from smelt.pipeline.budget import make_budget
 from smelt.pipeline.context import Context
-from smelt.recipe.model import NetworkSection, PredictionsModel, network_of
+from smelt.recipe.model import NetworkSection, PredictionsModel, PretrainedTransformer, network_of
 from smelt.recipe.train import AdamW, Train
 from smelt.run.disk import sha256_file
 from smelt.run.folder import code_version
@@ -78,9 +78,10 @@ def train_reference(context: Context, dataset: Dataset) -> Reference:
     section = recipe.train or Train()
     given = read_answers(recipe.model, dataset) if isinstance(recipe.model, PredictionsModel) else None
     inputs = {
-        "data": run.digest("data"), "model": recipe.model.model_dump(mode="json"),
+        "data": run.digest("data"), "model": recipe.model.model_dump(mode="json"), "task": recipe.task.model_dump(mode="json"),
+        "weights": weights_mark(network_of(recipe.model)),
         "train": recipe.train.model_dump(mode="json") if recipe.train else None, "budget_minutes": recipe.budget_minutes,
-        "code": code_version("models", "train", "tasks"),
+        "code": code_version("models", "train", "tasks", "data/batch.py", "pipeline/reference.py", "pipeline/budget.py"),
     }  # fmt: skip
     if isinstance(recipe.model, PredictionsModel):
         inputs |= {"answers": sha256_file(Path(recipe.model.path)), "weight": recipe.compress.distill.weight}
@@ -100,6 +101,14 @@ def train_reference(context: Context, dataset: Dataset) -> Reference:
     return Reference(
         model=model, rows=rows, dev=dev, students_seconds=left, dev_answers=dev_answers, dev_scores=scores, given=confirm, section=section
     )
+
+
+def weights_mark(section: NetworkSection) -> dict[str, str]:
+    """Return the sha256 of each file of a folder of weights: another model may come to stand in its place. Empty for the hub."""
+    folder = Path(section.weights) if isinstance(section, PretrainedTransformer) else None
+    if folder is None or not folder.is_dir():
+        return {}
+    return {path.name: sha256_file(path) for path in sorted(folder.iterdir()) if path.suffix in (".json", ".safetensors")}
 
 
 def _fit(context: Context, dataset: Dataset, given: Answered | None, folder: Path, work: Path) -> None:
@@ -187,7 +196,10 @@ def fit_floor(context: Context, dataset: Dataset) -> Path:
         scores = score_texts(open_session(bundle, facts, 1), load_codec(bundle), dataset.dev.texts())
         save_file({"scores": scores}, folder / DEV)
 
-    inputs = {"data": context.run.digest("data"), "code": code_version("models/linear.py", "tasks", "runtime/linear.py")}
+    inputs = {
+        "data": context.run.digest("data"),
+        "code": code_version("models/linear.py", "export/linear.py", "tasks", "runtime/linear.py"),
+    }
     return context.run.stage("compress/floor", inputs, fill)
 
 

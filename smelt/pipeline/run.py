@@ -43,7 +43,7 @@ _PLACES = {
     "data": ("data", "train", "compress", "predictions", "verify", "export"),
     "train": ("train", "compress", "predictions", "verify", "export"),
     "compress": ("compress", "predictions", "verify", "export"),
-    "verify": ("predictions", "verify", "export"),
+    "verify": ("compress/race", "predictions", "verify", "export"),
     "export": ("export",),
     "report": (),
 }

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from smelt.language import say
 from smelt.recipe.section import Count, Section
 
+Cut = Literal["end", "middle"]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -29,6 +30,8 @@ class PretrainedTransformer(Section):
     """Branch, tag or commit on the hub."""
     max_tokens: Annotated[int, Field(ge=4)] = 128
     """Tokens of a document that are read; the rest is cut off."""
+    cut: Cut = "end"
+    """What a longer document loses: its `end`, or its `middle`: a quarter of the tokens is from its start then, the rest from its end."""
     freeze: Literal["embeddings", "nothing"] = "embeddings"
     """What keeps its pretrained weights. Word embeddings need the most memory traffic and change the least."""
 
@@ -47,6 +50,8 @@ class ScratchTransformer(Section):
     dropout: Dropout = 0.1
     max_tokens: Annotated[int, Field(ge=4)] = 128
     """Tokens of a document that are read."""
+    cut: Cut = "end"
+    """What a longer document loses: its end or its middle."""
     vocabulary: Vocabulary = Vocabulary()
 
     @field_validator("heads")
@@ -71,6 +76,8 @@ class CnnModel(Section):
     dropout: Dropout = 0.3
     max_tokens: Annotated[int, Field(ge=4)] = 128
     """Tokens of a document that are read."""
+    cut: Cut = "end"
+    """What a longer document loses: its end or its middle."""
     vocabulary: Vocabulary = Vocabulary()
 
 
@@ -88,6 +95,8 @@ class RnnModel(Section):
     dropout: Dropout = 0.2
     max_tokens: Annotated[int, Field(ge=4)] = 128
     """Tokens of a document that are read."""
+    cut: Cut = "end"
+    """What a longer document loses: its end or its middle."""
     vocabulary: Vocabulary = Vocabulary()
 
 
@@ -102,6 +111,8 @@ class StaticModel(Section):
     dropout: Dropout = 0.2
     max_tokens: Annotated[int, Field(ge=4)] = 256
     """Tokens of a document that are read."""
+    cut: Cut = "end"
+    """What a longer document loses: its end or its middle."""
     vocabulary: Vocabulary = Vocabulary()
 
 

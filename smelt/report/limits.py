@@ -34,7 +34,7 @@ def claim_limits(verdict: Verdict, openings: int = 0) -> list[str]:
 
 def _about_confidence(verdict: Verdict) -> str:
     return say(
-        "At {confidence:g} % confidence at most {false:.3g} % of such runs certify a candidate that loses the margin or more.",
+        "At {confidence:g} % confidence about {false:.3g} % of runs in which the candidate truly loses the margin certify it all the same.",
         confidence=100 * verdict.confidence,
         false=100 * (1 - verdict.confidence),
     )

@@ -34,10 +34,13 @@ def time_elsewhere(folder: Path, workload: Path, module: str) -> Timing:
         module: `BUNDLES` for a bundle, `smelt.train.clock` for a torch model folder.
 
     Raises:
-        SmeltError: the process failed; the message ends with its last line.
+        SmeltError: the process failed, and the message ends with its last line; or it took half an hour.
     """
     command = [sys.executable, "-m", module, str(folder), str(workload)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise SmeltError(say("{folder}: timing took more than {n} minutes", folder=folder, n=_SECONDS // 60)) from error
     if done.returncode:
         last = (done.stderr.strip() or "-").splitlines()[-1]
         raise SmeltError(say("{folder}: timing ended with code {code}: {last}", folder=folder, code=done.returncode, last=last[:300]))

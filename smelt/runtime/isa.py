@@ -29,6 +29,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def machine() -> str:
+    """Return what timings depend on: the processor, its instructions, and how many cores this process may use."""
+    return f"{cpu_name()}, {cores()} cores, {isa()}"
+
+
 def peak_rss_bytes() -> int:
     """Return the most memory this process has held at once, 0 where the system does not say."""
     status = Path("/proc/self/status")

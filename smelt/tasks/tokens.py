@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -13,6 +13,10 @@ from smelt.language import say
 from smelt.types import Arrays
 
 FILE = "tokenizer.json"
+Cut = Literal["end", "middle"]
+"""What a document loses that is too long."""
+_HEAD_SHARE = 0.25
+"""Of the tokens that are read where the middle is cut: so many from the start. Sun et al. 2019, arXiv 1905.05583, section 5.3.1."""
 # A token is hardly ever longer than this many characters, so cutting the text first changes nothing but the time a hostile one costs.
 _CHARACTERS_PER_TOKEN = 64
 _MAX_TOKENS = range(4, 1_000_001)
@@ -20,16 +24,20 @@ _MAX_TOKENS = range(4, 1_000_001)
 
 @final
 class TokenEncoder:
-    """A tokenizer and the number of tokens that are read."""
+    """A tokenizer, the number of tokens that are read, and which ones of a longer document: the first, or some from both ends."""
 
     kind: Literal["tokens"] = "tokens"
 
-    def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
-        """Take the tokenizer over: its padding is switched off, its truncation set to `max_tokens`."""
+    def __init__(self, tokenizer: Tokenizer, max_tokens: int, cut: Cut = "end") -> None:
+        """Take the tokenizer over: its padding is switched off, its truncation set to `max_tokens`, or off where we cut ourselves."""
         tokenizer.no_padding()
-        tokenizer.enable_truncation(max_tokens)
+        if cut == "end":
+            tokenizer.enable_truncation(max_tokens)
+        else:
+            tokenizer.no_truncation()
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
+        self.cut: Cut = cut
 
     @property
     def size(self) -> int:
@@ -46,13 +54,19 @@ class TokenEncoder:
     def encode(self, texts: Sequence[str]) -> Arrays:
         """Return the token numbers of each text, special tokens included."""
         limit = self.max_tokens * _CHARACTERS_PER_TOKEN
-        encodings = self.tokenizer.encode_batch_fast([text[:limit] for text in texts])
-        return ragged([encoding.ids for encoding in encodings])
+        if self.cut == "end":
+            return ragged([encoding.ids for encoding in self.tokenizer.encode_batch_fast([text[:limit] for text in texts])])
+        shorter = [text if len(text) <= 2 * limit else f"{text[:limit]} {text[-limit:]}" for text in texts]
+        return ragged([self._without_middle(encoding.ids) for encoding in self.tokenizer.encode_batch_fast(shorter)])
+
+    def _without_middle(self, ids: list[int]) -> list[int]:
+        head = max(1, int(self.max_tokens * _HEAD_SHARE))
+        return ids if len(ids) <= self.max_tokens else ids[:head] + ids[head - self.max_tokens :]
 
     def save(self, folder: Path) -> dict[str, object]:
         """Write the tokenizer file; return the settings that `load` needs beside it."""
         (folder / FILE).write_text(self.tokenizer.to_str(), encoding="utf-8")
-        return {"kind": self.kind, "max_tokens": self.max_tokens}
+        return {"kind": self.kind, "max_tokens": self.max_tokens, "cut": self.cut}
 
     @staticmethod
     def load(folder: Path, settings: dict[str, object]) -> "TokenEncoder":
@@ -65,7 +79,10 @@ class TokenEncoder:
         max_tokens = settings["max_tokens"]
         if max_tokens not in _MAX_TOKENS:
             raise ValueError(say("max_tokens {found} is out of range", found=max_tokens))
-        return TokenEncoder(read_tokenizer(folder / FILE), int(str(max_tokens)))
+        cut = settings.get("cut", "end")
+        if cut not in get_args(Cut):
+            raise ValueError(say("cut {found} is unknown", found=cut))
+        return TokenEncoder(read_tokenizer(folder / FILE), int(str(max_tokens)), cut)  # pyright: ignore[reportArgumentType]  just checked
 
 
 def read_tokenizer(path: Path) -> Tokenizer:

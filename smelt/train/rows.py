@@ -1,5 +1,6 @@
 """Encoded rows of a split, memory-mapped: memory stays flat however many there are."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +53,14 @@ def encode_rows(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lengths = [np.zeros(1, np.int64)]
-    with path.open("wb") as stream:
+    # Another process may have the file mapped: it keeps what it has, and this one takes the name.
+    work = path.with_name(f"{path.name}.{os.getpid()}")
+    with work.open("wb") as stream:
         for start in range(0, len(labels), _CHUNK):
             chunk = encode(texts(slice(start, min(start + _CHUNK, len(labels)))))
             stream.write(chunk.ids.tobytes())
             lengths.append(np.diff(chunk.offsets))
+    work.replace(path)
     offsets = np.cumsum(np.concatenate(lengths))
     ids = np.memmap(path, np.int32, "r") if offsets[-1] else np.zeros(0, np.int32)
     return Rows(Arrays(ids=ids, offsets=offsets), labels)

@@ -7,6 +7,7 @@ it passes and keeps every further requirement.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,10 @@ from smelt.verify.pairs import Paired, align, data_sha256, lost_and_won
 from smelt.verify.predictions import UNKNOWN, Predictions
 from smelt.verify.requirements import Answers, judge_requirements
 from smelt.verify.sentence import compose
+
+if TYPE_CHECKING:
+    from numpy import int64, integer
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +47,6 @@ class Context:
 
 
 _NO_CONTEXT = Context()
-_FEW_GROUPS = 200
-"""Below it the error of the test for groups was seen above its level: see benchmarks/certificate."""
 
 
 def compare(
@@ -77,8 +80,8 @@ def compare(
     elif context.also:
         raise UsageFault(say("verify.also needs true labels"), step=say("Leave it out, or take verify.labels: data."))
     test = (_test_agreement if unlabeled else _test_accuracy)(counts, margin_points / 100, confidence)
-    if paired.groups_B is not None and not unlabeled:
-        test = _with_groups(test, paired, margin_points / 100, confidence)
+    if paired.groups_B is not None:
+        test = _with_groups(test, _losses(paired, unlabeled=unlabeled), paired.groups_B, margin_points / 100, confidence)
     requirements = (
         judge_requirements(_answers(paired, reference, candidate, context.labels), context.also, confidence) if context.also else []
     )
@@ -171,14 +174,19 @@ def _test_agreement(counts: _Counts, margin: float, confidence: float) -> _Test:
     )
 
 
-def _with_groups(test: _Test, paired: Paired, margin: float, confidence: float) -> _Test:
+def _losses(paired: Paired, *, unlabeled: bool) -> "NDArray[int64]":
+    """Return what each example loses: 1, 0, or -1 where it is won; without labels 1 for every changed answer. Shape (B,)."""
+    if unlabeled:
+        return (paired.reference_B != paired.candidate_B).astype(np.int64)
+    return (paired.reference_B == paired.labels_B).astype(np.int64) - (paired.candidate_B == paired.labels_B)
+
+
+def _with_groups(test: _Test, loss_B: "NDArray[int64]", groups_B: "NDArray[integer]", margin: float, confidence: float) -> _Test:
     """Let the stricter of two tests decide: one takes rows for independent, the other lets rows of a group err together."""
-    assert paired.groups_B is not None
-    right_B, still_right_B = paired.reference_B == paired.labels_B, paired.candidate_B == paired.labels_B
-    p_value, upper = clustered.drop_test(right_B.astype(np.int64) - still_right_B, paired.groups_B, margin, confidence)
-    groups = len(np.unique(paired.groups_B))
+    p_value, upper = clustered.drop_test(loss_B, groups_B, margin, confidence)
+    groups = len(np.unique(groups_B))
     method = test.method + say("; rows of {groups:,} groups: a cluster-robust t-test gives p = {p:.4f}", groups=groups, p=p_value)
-    if groups < _FEW_GROUPS:
+    if groups < clustered.FEW_GROUPS:
         method += say("; with so few groups its error may be above its level")
     return _Test(p_value=max(test.p_value, p_value), upper=max(test.upper, upper), method=method, borderline=test.borderline)
 
@@ -200,6 +208,7 @@ def _answers(paired: Paired, reference: Predictions, candidate: Predictions, lab
         candidate_B=places[paired.candidate_B],
         reference_BC=sides[0] if fit else None,
         candidate_BC=sides[1] if fit else None,
+        groups_B=paired.groups_B,
     )
 
 
@@ -212,12 +221,12 @@ def _refuse_out_of_range(margin_points: float, confidence: float) -> None:
     if not 0 < margin_points < 100:
         raise UsageFault(
             say("margin: got {margin:g}, want percentage points above 0 and below 100", margin=margin_points),
-            step=say("1.0 allows the candidate to lose at most one answer in a hundred."),
+            step=say("1.0 allows the candidate to lose one answer in a hundred, net of those it wins."),
         )
     if not 0.5 < confidence < 1:
         raise UsageFault(
             say("confidence: got {confidence:g}, want a fraction above 0.5 and below 1", confidence=confidence),
-            step=say("0.95 is usual: at most one false certificate in twenty."),
+            step=say("0.95 is usual: about one false certificate in twenty where the loss is the margin."),
         )
 
 

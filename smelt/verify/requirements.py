@@ -17,7 +17,7 @@ from smelt.language import say
 from smelt.recipe.verify import Auroc, Cost, MacroF1, Recall
 from smelt.recipe.verify import Requirement as Section
 from smelt.types import Requirement
-from smelt.verify import tango
+from smelt.verify import clustered, tango
 from smelt.verify.auroc import auroc, auroc_drop
 from smelt.verify.bootstrap import Cells, drop_interval, joint_cells
 from smelt.verify.metrics.confusion import confusion, macro_f1
@@ -44,6 +44,8 @@ class Answers:
     reference_BC: "NDArray[np.float32] | None"
     """Scores in the order of `names`, where the files have them."""
     candidate_BC: "NDArray[np.float32] | None"
+    groups_B: "NDArray[integer] | None" = None
+    """Group numbers, where rows of a group may err together."""
 
 
 def judge_requirements(answers: Answers, sections: Sequence[Section], confidence: float) -> list[Requirement]:
@@ -138,8 +140,10 @@ def _refuse_label(name: str, labels: Sequence[str]) -> NoReturn:
 def _judge(answers: Answers, section: Section, confidence: float) -> list[Requirement]:
     match section:
         case Recall():
-            names = answers.names if section.label == "*" else [section.label]
-            return [_recall(answers, name, section.margin_points, confidence) for name in names]
+            # A class without examples has no recall; that there is none was said with the data.
+            there = np.unique(answers.labels_B)
+            wanted = [answers.names[int(number)] for number in there] if section.label == "*" else [section.label]
+            return [_recall(answers, name, section.margin_points, confidence) for name in wanted]
         case MacroF1():
             drop, upper = _bootstrap(answers, macro_f1, confidence)
             return [_estimate("macro_f1", 100 * drop, 100 * upper, section.margin_points, len(answers.labels_B))]
@@ -160,14 +164,25 @@ def _judge(answers: Answers, section: Section, confidence: float) -> list[Requir
 
 
 def _recall(answers: Answers, name: str, margin_points: float, confidence: float) -> Requirement:
-    """Tango's test on the examples of one class, where accuracy is recall."""
+    """Tango's test on the examples of one class, where accuracy is recall; with groups the stricter of it and the cluster-robust one."""
     if name not in answers.names:
         _refuse_label(name, answers.names)
     lost, won, n = _class_counts(answers, name)
-    upper = 100 * tango.upper_bound(lost, won, n, confidence) if n else 100.0
-    kept = bool(n) and tango.p_value(lost, won, n, margin_points / 100) <= 1 - confidence
-    drop = 100 * (lost - won) / n if n else 0.0
-    return Requirement(kind="recall", label=name, margin=margin_points, drop=drop, upper=upper, n=n, kept=kept, level="certificate")
+    if not n:
+        return Requirement(kind="recall", label=name, margin=margin_points, drop=0.0, upper=100.0, n=0, kept=False, level="certificate")
+    p_value, upper = tango.p_value(lost, won, n, margin_points / 100), tango.upper_bound(lost, won, n, confidence)
+    level = "certificate"
+    if answers.groups_B is not None:
+        own_B = answers.labels_B == answers.names.index(name)
+        right_B, still_right_B = answers.reference_B == answers.labels_B, answers.candidate_B == answers.labels_B
+        loss_B, groups_B = (right_B.astype(np.int64) - still_right_B)[own_B], answers.groups_B[own_B]
+        robust = clustered.drop_test(loss_B, groups_B, margin_points / 100, confidence)
+        p_value, upper = max(p_value, robust[0]), max(upper, robust[1])
+        level = "certificate" if len(np.unique(groups_B)) >= clustered.FEW_GROUPS else "estimate"
+    return Requirement(
+        kind="recall", label=name, margin=margin_points, drop=100 * (lost - won) / n, upper=100 * upper, n=n,
+        kept=p_value <= 1 - confidence, level=level,
+    )  # fmt: skip
 
 
 def _estimate(kind: str, drop: float, upper: float, margin: float, n: int) -> Requirement:

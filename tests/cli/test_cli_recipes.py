@@ -1,7 +1,9 @@
 """`init`, `check`, `run` as far as they look at recipe and data; `schema`, `doctor`."""
 
 import pytest
+from rich.console import Console
 
+from smelt.cli.progress import Progress
 from smelt.recipe.load import load
 
 RECIPE = """name: tiny
@@ -35,6 +37,12 @@ def rows(write_csv):
 def recipe(tmp_path, rows):
     (tmp_path / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     return tmp_path / "recipe.yaml"
+
+
+def test_what_looks_like_markup_is_printed_as_it_is(capsys):
+    with Progress(Console(highlight=False, width=200)) as progress:
+        progress.watcher().stage("data", "recall of '[/x] :bug:' cannot be certified")
+    assert "data recall of '[/x] :bug:' cannot be certified" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["run", "check", "train"])

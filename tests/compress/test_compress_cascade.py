@@ -1,6 +1,7 @@
 """Thresholds on made-up scores; a cascade of two exports, from the search to the open bundle."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from smelt.compress.cascade import cascades, pick_threshold
 from smelt.compress.search import search
 from smelt.errors import BundleFault
+from smelt.export.cascade import write_cascade
 from smelt.models.session import LiveSession
 from smelt.runtime.bundle import open_bundle, score_texts
+from smelt.runtime.cascade import Rule
 from smelt.runtime.manifest import FILE, SEAL, read_manifest, seal
 from smelt.verify.pairs import lost_and_won
 from tests.compress.conftest import TIMING
@@ -83,6 +86,20 @@ def test_its_bundle_answers_as_dev_was_scored(trial):
     scores = score_texts(bundle.session, bundle.codec, plan.dev_texts)
     np.testing.assert_allclose(scores, found.dev_scores, atol=1e-4)
     assert bundle.manifest.family == "cascade"
+    assert (bundle.manifest.precision, bundle.manifest.threads) == ("fp32", TIMING.latency_threads)
+
+
+def test_it_is_called_as_rough_as_its_rougher_part(trial, tmp_path):
+    plan, found = trial
+    parts = [found.folder / "bundle" / name for name in ("fast", "slow")]
+    rough = replace(read_manifest(parts[0]), precision="int8")
+    shutil.copytree(parts[0], tmp_path / "fast")
+    seal(tmp_path / "fast", rough)
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    rule = Rule(threshold=0.5, fast_temperature=1.0, slow_temperature=1.0)
+    write_cascade(tmp_path / "fast", parts[1], rule, plan.reference.codec, rough, whole)
+    assert (read_manifest(whole).precision, read_manifest(whole).runtime) == ("int8", "onnxruntime")
 
 
 def test_what_the_fast_graph_is_not_sure_of_has_the_slow_graphs_scores(trial):

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from smelt.compress.halving import on_the_line
+from smelt.compress.halving import on_the_line, shape_costs, side_by_side
 from smelt.compress.search import search
 from smelt.compress.trial import spread
+from smelt.errors import EnvironmentFault, SmeltError
 from smelt.models.build import Model
 from smelt.models.static import StaticNetwork
-from smelt.recipe.compress import Cnn, Linear, Static, Transfer
+from smelt.recipe.compress import Cnn, Depth, Linear, Static, Transfer, Width
 from smelt.runtime.bundle import open_bundle
 from smelt.runtime.clock import time_elsewhere
 from smelt.runtime.manifest import read_manifest
@@ -181,6 +182,50 @@ def test_an_exhaustive_search_teaches_every_student_and_tries_every_format(make_
     tried = names([trial for trial in search(replace(plan, clock=clock)) if trial.dev_scores is not None])
     assert {name for name in tried if name.startswith("cnn")} == {"cnn-onnxruntime-fp32", "cnn-openvino-fp32"}
     assert len([name for name in tried if name.startswith("static")]) == 4
+
+
+def test_of_many_students_those_that_cannot_be_are_given_up_with_their_reason(make_plan):
+    students = (*(Static(hidden=hidden, epochs=1) for hidden in (4, 5, 6, 7)), Depth(layers=9), Width(), Cnn(filters=4, kernels=(2,)))
+    plan = make_plan("cnn", formats=("numpy-fp32",), students=students, cascade="none")
+    whys = {trial.source: trial.candidate.why for trial in search(replace(plan, cost=lambda candidate: candidate.size_bytes))}
+    assert "depth 9 wants a reference of more layers" in whys["depth9"]
+    assert "wants a reference" in whys["width60"]
+    assert "no format of compress.formats holds a cnn student" in whys["cnn"]
+    assert [name for name, why in whys.items() if name.startswith("static") and not why]
+
+
+def test_a_full_disk_ends_the_search(make_plan):
+    plan = make_plan(formats=("numpy-fp32", "onnxruntime-fp32"), students=(), cascade="none")
+
+    def full(_folder, _workload, _module):
+        raise EnvironmentFault("No space left on device")
+
+    with pytest.raises(EnvironmentFault, match="No space left"):
+        search(replace(plan, clock=full))
+
+
+def test_a_linear_student_that_cannot_be_timed_is_kept_with_its_reason(make_plan):
+    plan = make_plan(formats=("numpy-fp32",), students=(Linear(),), cascade="none")
+
+    def late(_folder, _workload, _module):
+        raise SmeltError("timing took more than 30 minutes")
+
+    assert [trial.candidate.why for trial in search(replace(plan, clock=late))] == ["timing took more than 30 minutes"]
+
+
+def test_students_taught_side_by_side_take_so_much_less_of_the_time(make_plan):
+    plan = make_plan(workers=3)
+    assert side_by_side(plan, 5) == 1
+    assert [side_by_side(replace(plan, elsewhere=lambda _: {}), students) for students in (0, 2, 5)] == [1, 2, 3]
+
+
+def test_prices_follow_the_unit_they_are_counted_in(make_plan):
+    students = tuple(Static(hidden=hidden, epochs=1) for hidden in (4, 5, 6, 7, 8))
+    plan = make_plan("cnn", formats=("numpy-fp32",), students=students, cascade="none")
+    named = {f"static{section.hidden}": section for section in students}
+    assert set(shape_costs(plan, named).costs.values()) == {2.0}
+    other = replace(plan, section=plan.section.model_copy(update={"minimize": "size"}), cost=lambda candidate: candidate.size_bytes)
+    assert min(shape_costs(other, named).costs.values()) > 100
 
 
 def test_costs_between_two_shapes_lie_on_a_line():

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from smelt.compress.search import search
 from smelt.errors import UsageFault
@@ -12,6 +13,7 @@ from smelt.models.build import load_model
 from smelt.models.session import LiveSession
 from smelt.models.slices import SlicedNetwork, widths_of
 from smelt.recipe.compress import Depth, Distill, Static, Width
+from smelt.recipe.train import AdamW
 from smelt.runtime.bundle import open_bundle
 from tests.compress.conftest import TIMING
 
@@ -123,3 +125,13 @@ def test_a_vocabulary_that_cannot_be_pruned_is_refused_by_its_kind(make_plan):
     check_vocabulary(make_plan("transformer").reference.codec.encoder)
     with pytest.raises(UsageFault, match="BPE"):
         check_vocabulary(TokenEncoder(Tokenizer(models.BPE({"a": 0}, [])), 8))
+
+
+def test_students_learn_at_their_own_rate_whatever_the_reference_learned_at(make_plan):
+    plan = make_plan(formats=("numpy-fp32",), students=(Static(hidden=8, epochs=1),), cascade="none")
+    search(plan)
+    own = load_model(plan.run.path / "compress" / "static").network.state_dict()
+    slow = plan.train.model_copy(update={"optimizer": AdamW(learning_rate=1e-12)})
+    search(replace(plan, train=slow, inputs={"again": 1}))
+    again = load_model(plan.run.path / "compress" / "static").network.state_dict()
+    assert all(torch.equal(own[name], again[name]) for name in own)

@@ -73,8 +73,28 @@ def test_what_confirm_cannot_certify_takes_the_certificate_and_is_named(run, cap
     assert verdict["p_value"] <= 0.05
     assert "recall of 'bird'" in verdict["sentence"]
     entries = json.loads((result.run / "frontier.json").read_text(encoding="utf-8"))["candidates"]
-    assert any("not kept: recall of 'bird'" in entry["why"] for entry in entries)
+    assert any("did not keep recall of 'bird'" in entry["why"] for entry in entries)
     assert not any(entry["chosen"] for entry in entries)
+
+
+def test_other_windows_make_another_reference(run, capsys):
+    recipe, out = run.folder / "recipe.yaml", str(run.folder / "run")
+    recipe.write_text(RECIPE.format(also="[]"), encoding="utf-8")
+    settings = lambda: json.loads((run.folder / "run" / "train" / "model" / "codec.json").read_text(encoding="utf-8"))  # noqa: E731
+    assert main(["train", str(recipe), "--out", out]) == 0
+    longest = settings()["encoder"]["max_tokens"]
+    assert main(["train", str(recipe), "--out", out, "--set", "task.windows.most=2"]) == 0
+    assert settings()["encoder"]["max_tokens"] < longest
+
+
+def test_a_verdict_alone_names_no_bundle_and_no_report(run, capsys):
+    recipe = run.folder / "recipe.yaml"
+    recipe.write_text(RECIPE.format(also="[]"), encoding="utf-8")
+    assert main(["verify", str(recipe), "--out", str(run.folder / "run")]) in (0, 3)
+    said = capsys.readouterr().out
+    assert "verdict.json" in said
+    assert "smelt predict" not in said
+    assert "report.html" not in said
 
 
 def test_a_class_that_does_not_exist_ends_the_run_before_training(run):

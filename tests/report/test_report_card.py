@@ -64,7 +64,7 @@ def test_the_limits_name_examples_instructions_and_the_share_of_false_certificat
     told = " ".join(claim_limits(verdict()))
     assert "1,300" in told
     assert "x86_64 avx2" in told
-    assert "at most 5 %" in told
+    assert "about 5 %" in told
 
 
 def test_repeated_openings_are_a_limit_and_a_single_one_is_not() -> None:

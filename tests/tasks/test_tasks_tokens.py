@@ -18,6 +18,19 @@ def rows_of(arrays):
     return [arrays.ids[start:end].tolist() for start, end in zip(arrays.offsets[:-1], arrays.offsets[1:], strict=True)]
 
 
+def test_the_middle_may_be_cut_instead_of_the_end(make_tokenizer, tmp_path):
+    words = "rate cut bond rate cut bond rate cut"
+    whole, *short = rows_of(TokenEncoder(make_tokenizer(), 100).encode([words, "rate", ""]))
+    encoder = TokenEncoder(make_tokenizer(), 8, "middle")
+    settings = encoder.save(tmp_path)
+    for one in (encoder, TokenEncoder.load(tmp_path, settings)):
+        assert rows_of(one.encode([words, "rate", ""])) == [whole[:2] + whole[-6:], *short]
+    first, *_, last, end = rows_of(encoder.encode(["rate " + "x" * 2000 + " cut"]))[0][1:]
+    assert (first, last, end) == (whole[1], whole[2], whole[-1])
+    with pytest.raises(ValueError, match="cut"):
+        TokenEncoder.load(tmp_path, settings | {"cut": "start"})
+
+
 @settings(max_examples=50, deadline=None)
 @given(texts=st.lists(st.text(st.sampled_from("rates cut bond央行 XY.\n")), max_size=5))
 def test_a_batch_is_what_a_loop_over_the_tokenizer_gives(make_tokenizer, texts):

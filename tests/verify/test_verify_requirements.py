@@ -160,6 +160,25 @@ def test_classes_that_are_too_rare_are_told_before_training():
         foresee((Recall(label="eggs"),), {"ham": 500}, 0.95)
 
 
+def test_rows_of_a_group_that_err_together_count_for_less_in_recall_and_agreement_too(write):
+    files = write((0.04, 0, 0), n=3000, groups=3)
+    alone = write((0.04, 0, 0), n=3000)
+    grouped, plain = (judged(one, Recall(label="ham", margin_points=9.0)) for one in (files, alone))
+    assert grouped.requirements[0].level == "certificate"
+    assert grouped.requirements[0].upper >= plain.requirements[0].upper
+    few = judged(write((0.04, 0, 0), n=3000, groups=100), Recall(label="ham", margin_points=9.0))
+    assert few.requirements[0].level == "estimate"
+    unlabeled = compare(*write((0.04, 0, 0), n=3000, groups=100), margin_points=30.0, confidence=0.95, unlabeled=True)
+    assert "rows of 30 groups" in unlabeled.method
+
+
+def test_a_class_without_rows_does_not_stand_in_the_way_of_every_class(write):
+    files = write((0, 0, 0))
+    context = Context(candidate="c", also=(Recall(margin_points=8.0),), labels=(*NAMES, "unseen"))
+    verdict = compare(*files, margin_points=5.0, confidence=0.95, context=context)
+    assert [one.label for one in verdict.requirements] == list(NAMES)
+
+
 def test_a_few_groups_that_lose_much_are_not_taken_for_a_small_spread():
     even, skewed = np.zeros((50, 20), int), np.zeros((50, 20), int)
     even[:, 0] = np.arange(50) % 2

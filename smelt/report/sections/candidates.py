@@ -126,7 +126,7 @@ def _key(record: Record) -> Html:
             )
         )
     if any(test.upper_points is not None for test in record.tests):
-        explained.append(say("A bracket marks how low a tested candidate may be after confirm, counted from the reference."))
+        explained.append(say("A bracket marks the lowest accuracy, relative to the reference, that the test on confirm leaves possible."))
     return join([tag("ul", *entries, class_="key"), note(" ".join(explained))])
 
 

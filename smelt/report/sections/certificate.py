@@ -36,7 +36,7 @@ def _requirements(verdict: Verdict) -> Html | None:
     """Return what must not be lost beside accuracy, as a table."""
     if not verdict.requirements:
         return None
-    heads = (say("what"), say("margin"), say("lost"), say("at most"), say("examples"), say("kept"), say("how sure"))
+    heads = (say("what"), say("margin"), say("loss seen"), say("at most"), say("examples"), say("kept"), say("how sure"))
     rows = [
         tag(
             "tr",
