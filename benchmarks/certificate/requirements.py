@@ -3,7 +3,7 @@
     python benchmarks/certificate/requirements.py [--quick] [--out FILE]
 
 Simulated, seeded, with the Monte-Carlo error; nominal 5 %. What stays at 5 % within three Monte-Carlo errors everywhere might be called a
-certificate; what does not is an estimate, and smelt calls it one. About two minutes, `--quick` twenty seconds.
+certificate; what does not is an estimate, and smelt calls it one. About one minute, `--quick` ten seconds.
 """
 
 import argparse

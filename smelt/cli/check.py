@@ -85,7 +85,7 @@ def _show_estimate(console: Console, found: Preview) -> None:
     estimate = found.estimate
     console.print(
         say("about {minutes:.0f} minutes for the reference ({epochs} epochs in {precision}), "
-            "at most {total:.0f} with the students, by measured speed",
+            "about {total:.0f} with the students, by measured speed",
             minutes=estimate.reference_minutes, epochs=estimate.epochs, precision=estimate.precision, total=estimate.total_minutes),
         soft_wrap=True,
     )  # fmt: skip

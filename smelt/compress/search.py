@@ -67,6 +67,8 @@ def _teach_all(plan: Search, survivors: dict[str, Survivor], left: float, trials
         try:
             if name in failed:
                 raise UsageFault(failed[name])
+            if left <= 0 and place and plan.elsewhere is None:
+                raise UsageFault(say("the others took all the time there was"), step=say("Set a larger budget_minutes."))
             taught = student_stage(plan, training_of(plan, name, survivor, min(share, left)))
         except UsageFault as fault:  # such as more layers than the reference has: the others are taught all the same
             _LOG.warning("%s: %s", name, fault.message)

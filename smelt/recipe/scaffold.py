@@ -64,7 +64,7 @@ def _head(facts: DataFacts, recipe: str) -> list[str]:
     shown = "".join(letter if letter.isprintable() else "?" for letter in recipe)
     lines = [
         say("Gives a text one of {labels} labels, learned from {rows} rows.", labels=facts.labels, rows=facts.rows),
-        say("Costs at most {minutes} minutes of training and search on this machine.", minutes=BUDGET_MINUTES),
+        say("Costs about {minutes} minutes of training and search on this machine.", minutes=BUDGET_MINUTES),
         say("Score to expect: unknown until the first `smelt run {recipe}`.", recipe=shown),
         say("Command: smelt run {recipe}", recipe=shown),
     ]

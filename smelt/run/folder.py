@@ -81,9 +81,10 @@ class RunFolder:
         write_json(self.path / name, value, self.disk)
 
     def drop(self, places: Sequence[str]) -> None:
-        """Remove finished stages so that they run again."""
+        """Remove finished stages, and what they left unfinished, so that they run again from their start."""
         for place in places:
-            shutil.rmtree(self.path / place, ignore_errors=True)
+            for path in (self.path / place, *(self.path / _WORK).glob(f"{place.replace('/', '-')}-*")):
+                shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def hold(self) -> Iterator[None]:

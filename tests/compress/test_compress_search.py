@@ -194,6 +194,14 @@ def test_of_many_students_those_that_cannot_be_are_given_up_with_their_reason(ma
     assert [name for name, why in whys.items() if name.startswith("static") and not why]
 
 
+def test_a_student_for_which_no_time_is_left_is_given_up(make_plan):
+    students = (Static(hidden=4, epochs=3), Static(hidden=5, epochs=3))
+    plan = replace(make_plan("cnn", formats=("numpy-fp32",), students=students, cascade="none"), seconds=0.001)
+    whys = {trial.source: trial.candidate.why for trial in search(plan)}
+    assert not whys["static"]
+    assert "took all the time" in whys["static-2"]
+
+
 def test_a_full_disk_ends_the_search(make_plan):
     plan = make_plan(formats=("numpy-fp32", "onnxruntime-fp32"), students=(), cascade="none")
 
