@@ -5,11 +5,14 @@ Shape letters: B examples of a batch, T tokens of all of them together, C classe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from numpy import float32, int32, int64
     from numpy.typing import NDArray
+
+Cut = Literal["end", "middle"]
+"""What a document loses that is too long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-from smelt.data.formats import format_of, open_table
+from smelt.data.files import split_files
+from smelt.data.formats import open_table
 from smelt.models.folder import MINILM, find_weights
 from smelt.runtime.isa import cores
 
@@ -30,7 +31,8 @@ def main() -> None:
     options = _options()
     torch.manual_seed(0)
     torch.set_num_threads(cores())
-    texts, names = _rows(options, "train")
+    records = [record.values for record in open_table(split_files(options.data)["train"]).records((options.text, options.label))]
+    texts, names = [str(text) for text, _ in records], [str(label) for _, label in records]
     labels = sorted(set(names))
     source = find_weights(MINILM, "main")
     tokenizer = PreTrainedTokenizerFast(
@@ -51,12 +53,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--out", type=Path, required=True)
     return parser.parse_args()
-
-
-def _rows(options: argparse.Namespace, name: str) -> tuple[list[str], list[str]]:
-    path = next(path for path in sorted(options.data.iterdir()) if path.stem == name and format_of(path) is not None)
-    records = [record.values for record in open_table(path, "auto").records((options.text, options.label))]
-    return [str(text) for text, _ in records], [str(label) for _, label in records]
 
 
 def _grown(weights: dict[str, torch.Tensor], labels: list[str]) -> BertForSequenceClassification:

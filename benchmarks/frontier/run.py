@@ -15,7 +15,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,12 +26,10 @@ from smelt.cli.main import main as smelt
 from smelt.data.dataset import open_dataset
 from smelt.export.bundle import write_bundle
 from smelt.models.build import load_model
-from smelt.runtime.bench import combine
 from smelt.runtime.bundle import open_bundle
-from smelt.runtime.clock import BUNDLES, read_workload, time_elsewhere
+from smelt.runtime.clock import BUNDLES, race
 from smelt.runtime.isa import cores, cpu_name, isa
 from smelt.runtime.manifest import Manifest
-from smelt.types import Timing
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -62,7 +60,10 @@ def main() -> int:
     run = out / "run"
     code = _train(options, run)
     rows = [*_rows(run, out), *_static_peer(run, out)]
-    timings = _race(rows, run, out)
+    entrants = {row.name: (row.folder, row.module) for row in rows}
+    timings = race(
+        entrants, run / "compress" / "workload.json", out, ROUNDS, tell=lambda lap: print(f"round {lap} of {ROUNDS}", flush=True)
+    )
     result = {
         "data": str(options.data), "run_exit_code": code, "verdict": _read(run / "verify" / "verdict.json"),
         "rows": [{"name": row.name, "confirm_score": row.score} | asdict(timings[row.name]) for row in rows],
@@ -142,18 +143,6 @@ def _static_peer(run: Path, out: Path) -> list[Row]:
     dataset = open_dataset(run / "data")
     folder = out / "peers" / "model2vec"
     return [Row("model2vec + linear", folder, STATIC_PEER, fit(dataset, folder))]
-
-
-def _race(rows: list[Row], run: Path, out: Path) -> dict[str, Timing]:
-    """Time all rows in turns; return medians."""
-    load = out / "workload.json"
-    load.write_text(json.dumps(asdict(replace(read_workload(run / "compress" / "workload.json"), rounds=1))), encoding="utf-8")
-    laps: dict[str, list[Timing]] = {row.name: [] for row in rows}
-    for lap in range(ROUNDS):
-        for row in rows:
-            print(f"round {lap + 1} of {ROUNDS}: {row.name}", flush=True)
-            laps[row.name].append(time_elsewhere(row.folder, load, row.module))
-    return {name: combine(times) for name, times in laps.items()}
 
 
 def table(result: dict) -> str:

@@ -29,9 +29,8 @@ from smelt.data.dataset import Dataset, open_dataset
 from smelt.export.bundle import write_bundle
 from smelt.models.build import Model, load_model
 from smelt.models.transformer import TransformerNetwork
-from smelt.runtime.bench import combine
 from smelt.runtime.bundle import open_bundle, score_texts
-from smelt.runtime.clock import BUNDLES, read_workload, time_elsewhere
+from smelt.runtime.clock import BUNDLES, race
 from smelt.runtime.isa import cores, cpu_name, isa
 from smelt.runtime.manifest import Manifest, seal
 from smelt.types import Timing
@@ -85,7 +84,8 @@ def main() -> None:
         raise SystemExit(f"{options.run}: its reference is no transformer")
     with tempfile.TemporaryDirectory() as scratch:
         rows = _rows(Bench(model, network, dataset, Path(scratch)))
-        timings = _race(rows, options.run / "compress" / "workload.json", Path(scratch), rounds=2 if options.quick else 5)
+        entrants, workload = {row.name: (row.folder, row.module) for row in rows}, options.run / "compress" / "workload.json"
+        timings = race(entrants, workload, Path(scratch), 2 if options.quick else 5, tell=lambda lap: print(f"round {lap}", flush=True))
         result = _result(options, rows, timings, dataset, model)
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -174,17 +174,6 @@ def _weights_onnx(folder: Path) -> None:
         quantizer = MatMulNBitsQuantizer(onnx.load(folder / "model.onnx"), block_size=32, is_symmetric=True)
         quantizer.process()
         quantizer.model.save_model_to_file(str(folder / "model.onnx"), use_external_data_format=False)
-
-
-def _race(rows: list[Row], workload: Path, scratch: Path, *, rounds: int) -> dict[str, Timing]:
-    load = scratch / "workload.json"
-    load.write_text(json.dumps(asdict(replace(read_workload(workload), rounds=1))), encoding="utf-8")
-    laps: dict[str, list[Timing]] = {row.name: [] for row in rows}
-    for lap in range(rounds):
-        for row in rows:
-            print(f"round {lap + 1} of {rounds}: {row.name}", flush=True)
-            laps[row.name].append(time_elsewhere(row.folder, load, row.module))
-    return {name: combine(times) for name, times in laps.items()}
 
 
 def _result(options: argparse.Namespace, rows: list[Row], timings: dict[str, Timing], dataset: Dataset, model: Model) -> dict:

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from smelt.data.formats import format_of, open_table
+from smelt.data.files import split_files
+from smelt.data.formats import open_table
 from smelt.models.build import Model, build_model
 from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.model import PretrainedTransformer
@@ -72,8 +73,7 @@ def _options() -> argparse.Namespace:
 
 def _rows(options: argparse.Namespace) -> tuple[Rows, list[str], Model]:
     """Read at most 30,000 rows of train, in an order of chance."""
-    path = next(path for path in sorted(options.data.iterdir()) if path.stem == "train" and format_of(path) is not None)
-    records = [record.values for record in open_table(path, "auto").records((options.text, options.label))]
+    records = [record.values for record in open_table(split_files(options.data)["train"]).records((options.text, options.label))]
     chosen = [records[row] for row in np.random.default_rng(0).permutation(len(records))[:30_000]]
     labels = sorted({str(label) for _, label in chosen})
     model = build_model(PretrainedTransformer(max_tokens=options.max_tokens), labels, [], seed=0)

@@ -52,6 +52,7 @@ def _answered(options: argparse.Namespace, model: Path, folder: Path) -> Path:
         raise DataFault(
             say("{path}: no such file", path=source), step=say("--unlabeled takes one csv, tsv, jsonl or parquet file, not a folder.")
         )
-    if not target.is_file() or target.stat().st_mtime_ns < max(source.stat().st_mtime_ns, (model / "config.json").stat().st_mtime_ns):
+    newest = max(path.stat().st_mtime_ns for path in (source, *model.iterdir()))
+    if not target.is_file() or target.stat().st_mtime_ns < newest:
         answer_file(model, source, target, options.text)
     return target

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from smelt.recipe.model import Vocabulary
-from smelt.tasks.tokens import Cut, TokenEncoder
+from smelt.tasks.tokens import TokenEncoder
+from smelt.types import Cut
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _INSIDE = "##"

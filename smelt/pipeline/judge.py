@@ -21,9 +21,8 @@ from smelt.recipe.verify import Auroc
 from smelt.run.disk import write_file
 from smelt.run.folder import code_version
 from smelt.run.state import state_folder
-from smelt.runtime.bench import combine
 from smelt.runtime.bundle import open_bundle, score_texts
-from smelt.runtime.clock import BUNDLES, read_workload
+from smelt.runtime.clock import BUNDLES, race
 from smelt.runtime.isa import cores, isa, machine
 from smelt.tasks.classify import ClassifyCodec, softmax
 from smelt.types import Candidate, Prediction, Session, Timing, Verdict
@@ -170,7 +169,7 @@ def _predict(context: Context, name: str, codec: ClassifyCodec, split: Split, se
     inputs = {
         "data": context.run.digest("data"),
         "model": context.run.digest(place),
-        "code": code_version("runtime", "tasks"),
+        "code": code_version("models", "runtime", "tasks"),
         "isa": isa(),
     }
 
@@ -190,18 +189,19 @@ def _predict(context: Context, name: str, codec: ClassifyCodec, split: Split, se
 def _race(context: Context, bench: Bench, chosen: str) -> dict[str, Timing]:
     """Time reference and choice again, alternating, each round in a fresh process."""
     run, rounds = context.run, context.recipe.verify.bench_rounds
-    inputs = {"train": run.digest("train"), "chosen": run.digest(f"compress/{chosen}"), "rounds": rounds, "machine": machine()}
+    inputs = {
+        "train": run.digest("train"), "chosen": run.digest(f"compress/{chosen}"), "rounds": rounds, "machine": machine(),
+        "code": code_version("models", "runtime", "tasks"),
+    }  # fmt: skip
+    entrants = {"reference": (run.path / "train" / "model", LIVE)} if bench.reference_timing else {}
+    entrants[chosen] = (run.path / "compress" / chosen / "bundle", BUNDLES)
+
+    def tell(lap: int) -> None:
+        context.watch.stage("verify", say("timing round {lap} of {rounds}", lap=lap, rounds=rounds))
 
     def fill(folder: Path, _work: Path) -> None:
-        laps: dict[str, list[Timing]] = {chosen: []} | ({"reference": []} if bench.reference_timing else {})
-        load = folder / "workload.json"
-        load.write_text(json.dumps(asdict(replace(read_workload(run.path / WORKLOAD), rounds=1))), encoding="utf-8")
-        for lap in range(rounds):
-            context.watch.stage("verify", say("timing round {lap} of {rounds}", lap=lap + 1, rounds=rounds))
-            if bench.reference_timing:
-                laps["reference"].append(context.clock(run.path / "train" / "model", load, LIVE))
-            laps[chosen].append(context.clock(run.path / "compress" / chosen / "bundle", load, BUNDLES))
-        (folder / "timing.json").write_text(json.dumps({name: asdict(combine(times)) for name, times in laps.items()}), encoding="utf-8")
+        timings = race(entrants, run.path / WORKLOAD, folder, rounds, clock=context.clock, tell=tell)
+        (folder / "timing.json").write_text(json.dumps({name: asdict(timing) for name, timing in timings.items()}), encoding="utf-8")
 
     folder = run.stage("compress/race", inputs, fill)
     return {name: Timing(**facts) for name, facts in json.loads((folder / "timing.json").read_text(encoding="utf-8")).items()}

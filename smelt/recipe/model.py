@@ -6,8 +6,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from smelt.language import say
 from smelt.recipe.section import Count, Section
+from smelt.types import Cut
 
-Cut = Literal["end", "middle"]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -7,13 +7,13 @@ ends the process.
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from smelt.errors import SmeltError
 from smelt.language import say
-from smelt.runtime.bench import Workload, time_session
+from smelt.runtime.bench import Workload, combine, time_session
 from smelt.runtime.build import open_session
 from smelt.runtime.manifest import read_manifest
 from smelt.tasks.classify import load_codec
@@ -45,6 +45,30 @@ def time_elsewhere(folder: Path, workload: Path, module: str) -> Timing:
         last = (done.stderr.strip() or "-").splitlines()[-1]
         raise SmeltError(say("{folder}: timing ended with code {code}: {last}", folder=folder, code=done.returncode, last=last[:300]))
     return Timing(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def race(
+    entrants: Mapping[str, tuple[Path, str]], workload: Path, place: Path, rounds: int,
+    *, clock: Clock = time_elsewhere, tell: Callable[[int], None] = lambda _lap: None,
+) -> dict[str, Timing]:  # fmt: skip
+    """Time several things in turns, so that what slows the machine down for a while slows all of them; return medians with their spread.
+
+    Args:
+        entrants: folder and module of each, by name.
+        workload: JSON file of a `Workload`.
+        place: folder for the workload of a single round.
+        rounds: each in processes of their own.
+        clock: times one of them.
+        tell: hears the number of each round, from 1.
+    """
+    load = place / "workload.json"
+    load.write_text(json.dumps(asdict(replace(read_workload(workload), rounds=1))), encoding="utf-8")
+    laps: dict[str, list[Timing]] = {name: [] for name in entrants}
+    for lap in range(1, rounds + 1):
+        tell(lap)
+        for name, (folder, module) in entrants.items():
+            laps[name].append(clock(folder, load, module))
+    return {name: combine(times) for name, times in laps.items()}
 
 
 def read_workload(path: Path) -> Workload:

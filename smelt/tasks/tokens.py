@@ -10,15 +10,15 @@ from tokenizers import Tokenizer
 
 from smelt.errors import BundleFault
 from smelt.language import say
-from smelt.types import Arrays
+from smelt.types import Arrays, Cut
 
 FILE = "tokenizer.json"
-Cut = Literal["end", "middle"]
-"""What a document loses that is too long."""
 _HEAD_SHARE = 0.25
 """Of the tokens that are read where the middle is cut: so many from the start. Sun et al. 2019, arXiv 1905.05583, section 5.3.1."""
 # A token is hardly ever longer than this many characters, so cutting the text first changes nothing but the time a hostile one costs.
 _CHARACTERS_PER_TOKEN = 64
+_PANIC = "PanicException"
+"""What a panic of the library is called; its class cannot be imported."""
 _MAX_TOKENS = range(4, 1_000_001)
 
 
@@ -95,11 +95,11 @@ def read_tokenizer(path: Path) -> Tokenizer:
         tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
         tokenizer.encode("a b")
         return tokenizer
-    except (KeyboardInterrupt, SystemExit):
-        raise
     except OSError as error:
         raise BundleFault(say("{path}: no tokenizer file", path=path), step=say("A model folder needs tokenizer.json.")) from error
-    except BaseException as error:  # the library raises Exception itself, and its panics are not even that
+    except BaseException as error:  # the library raises Exception itself, and its panics are no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise
         raise BundleFault(say("{path}: not a tokenizer file: {reason}", path=path, reason=str(error)[:200])) from error
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from smelt.models.network import Network
 from smelt.recipe.train import Train
-from smelt.run.disk import Disk, write_json
+from smelt.run.disk import Disk, write_file, write_json
 from smelt.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from smelt.train.device import find_device
 from smelt.train.evaluate import score_rows
@@ -81,7 +81,7 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
     )
     training = Training(network=job.network, optimizer=optimizer, rows=job.rows, section=job.section, plan=plan, loss=job.loss)
     progress, best = load_checkpoint(work / "checkpoints", job.network, optimizer) or (Progress(), {})
-    _cut_log(work / LOG, progress.step)
+    _cut_log(work / LOG, progress.step, disk)
     if progress.step:
         _LOG.info("%s: resumes after step %d", job.name, progress.step)
     if not _finished(progress, plan, job.section):
@@ -181,9 +181,9 @@ def _append(path: Path, facts: Mapping[str, object]) -> None:
         stream.write(json.dumps(facts) + "\n")
 
 
-def _cut_log(path: Path, step: int) -> None:
+def _cut_log(path: Path, step: int, disk: Disk) -> None:
     """Drop what was logged after the checkpoint; those steps come again."""
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        write_file(path, "".join(line + "\n" for line in kept).encode(), disk)

@@ -7,6 +7,7 @@ from smelt.errors import BundleFault, DataFault
 from smelt.models.build import build_model, load_model, load_network
 from smelt.models.session import LiveSession
 from smelt.recipe.model import CnnModel, PretrainedTransformer, RnnModel, ScratchTransformer, StaticModel, Vocabulary
+from smelt.recipe.task import WindowsSection
 
 TEXTS = ["the bank cut its rate", "the bank raised its rate", "bonds fell", "央行降息"]
 SMALL = {"dim": 8, "max_tokens": 12, "vocabulary": Vocabulary(size=100)}
@@ -146,3 +147,34 @@ def test_weights_of_other_sizes_are_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(BundleFault, match="do not fit"):
         load_network(tmp_path)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """The folder of a transformer that smelt trained, as another recipe names it."""
+    model = build_model(SECTIONS[0], LABELS, TEXTS, seed=0)
+    model.network.save(tmp_path)
+    model.codec.save(tmp_path)
+    return PretrainedTransformer(weights=str(tmp_path))
+
+
+def test_a_model_of_a_run_is_trained_on_with_its_own_head(trained):
+    model = build_model(trained, LABELS[:2], TEXTS, seed=1)
+    assert model.codec.labels == LABELS
+    assert not model.network.embedding.weight.requires_grad
+
+
+def test_a_model_of_a_run_does_not_learn_labels_that_it_does_not_know(trained):
+    with pytest.raises(DataFault, match="does not know the label 'sideways'"):
+        build_model(trained, [*LABELS, "sideways"], TEXTS, seed=1)
+
+
+def test_a_model_of_a_run_reads_no_windows_that_it_was_not_made_for(trained):
+    with pytest.raises(DataFault, match="reads no windows"):
+        build_model(trained, LABELS, TEXTS, seed=1, windows=WindowsSection())
+
+
+def test_the_middle_may_be_cut_in_every_family():
+    for section in SECTIONS:
+        cut = section.model_copy(update={"cut": "middle"})
+        assert build_model(cut, LABELS, TEXTS, seed=0).codec.encoder.cut == "middle"

@@ -82,6 +82,19 @@ def test_a_dropped_stage_is_filled_again(run):
     assert again.count == 1
 
 
+def test_a_dropped_stage_begins_at_its_start(run):
+    def stop(_result, work):
+        (work / "checkpoint").write_text("half", encoding="utf-8")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.stage("train", INPUTS, stop)
+    run.drop(["train"])
+    again = Stage()
+    run.stage("train", INPUTS, again)
+    assert again.found == [[]]
+
+
 def test_the_work_folder_is_gone_after_the_stage(run):
     run.stage("train", INPUTS, Stage())
     assert [path.name for path in run.path.iterdir() if path.name != ".work"] == ["train"]

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import subprocess
 import time
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from smelt.errors import SmeltError
 from smelt.runtime.bench import Workload, combine, time_session
-from smelt.runtime.clock import BUNDLES, read_workload, time_elsewhere
+from smelt.runtime.clock import BUNDLES, race, read_workload, time_elsewhere
 from smelt.types import Timing
 
 TEXTS = ["rate cut", "rate", "bond bond cut rate"] * 4
@@ -110,3 +111,28 @@ def test_a_bundle_is_timed_in_a_process_of_its_own(sealed_bundle, workload_file)
 def test_a_bundle_that_cannot_be_timed_is_told_with_its_last_words(tmp_path, workload_file):
     with pytest.raises(SmeltError, match=r"timing ended with code 1: .+"):
         time_elsewhere(tmp_path / "nowhere", workload_file, BUNDLES)
+
+
+def test_what_races_is_timed_in_turns_each_round_once(tmp_path, timing):
+    (tmp_path / "load.json").write_text(json.dumps(dataclasses.asdict(Workload(singles=TEXTS, documents=TEXTS))), encoding="utf-8")
+    heard = []
+
+    def clock(folder, load, module):
+        heard.append((folder.name, module, read_workload(load).rounds))
+        return dataclasses.replace(timing, latency_ms_p50=float(len(heard)))
+
+    laps = []
+    entrants = {"one": (tmp_path / "a", "x"), "two": (tmp_path / "b", "y")}
+    found = race(entrants, tmp_path / "load.json", tmp_path, 3, clock=clock, tell=laps.append)
+    assert heard == [("a", "x", 1), ("b", "y", 1)] * 3
+    assert laps == [1, 2, 3]
+    assert [found[name].latency_ms_p50 for name in ("one", "two")] == [3.0, 4.0]
+
+
+def test_what_is_not_timed_in_half_an_hour_is_a_fault(tmp_path, monkeypatch):
+    def late(command, **_options):
+        raise subprocess.TimeoutExpired(command, 1800)
+
+    monkeypatch.setattr(subprocess, "run", late)
+    with pytest.raises(SmeltError, match="more than 30 minutes"):
+        time_elsewhere(tmp_path, tmp_path / "load.json", BUNDLES)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smelt.errors import BundleFault
+from smelt.tasks import tokens
 from smelt.tasks.tokens import TokenEncoder, ragged, read_tokenizer
 
 
@@ -16,6 +17,26 @@ def encoder(make_tokenizer):
 
 def rows_of(arrays):
     return [arrays.ids[start:end].tolist() for start, end in zip(arrays.offsets[:-1], arrays.offsets[1:], strict=True)]
+
+
+PANIC = type("PanicException", (BaseException,), {})
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [(ValueError("x"), BundleFault), (PANIC("x"), BundleFault), (KeyboardInterrupt(), KeyboardInterrupt), (GeneratorExit(), GeneratorExit)],
+)
+def test_panics_of_the_library_are_faults_and_nothing_else_is_caught(make_tokenizer, tmp_path, monkeypatch, raised, told):
+    TokenEncoder(make_tokenizer(), 8).save(tmp_path)
+
+    class Broken:
+        @staticmethod
+        def from_str(_text):
+            raise raised
+
+    monkeypatch.setattr(tokens, "Tokenizer", Broken)
+    with pytest.raises(told):
+        read_tokenizer(tmp_path / tokens.FILE)
 
 
 def test_the_middle_may_be_cut_instead_of_the_end(make_tokenizer, tmp_path):

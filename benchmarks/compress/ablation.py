@@ -1,6 +1,6 @@
 """What does each technique add? The same reference, students taught with and without it, on confirm, with intervals.
 
-    python benchmarks/ablation/run.py --data FOLDER [--text COL] [--label COL] [--set a.b=c] [--quick] [--out DIR]
+    python benchmarks/compress/ablation.py --data FOLDER [--text COL] [--label COL] [--set a.b=c] [--quick] [--out DIR]
 
 One reference is trained; for each row of the table a copy of its run searches with one setting changed. Accuracy and agreement are
 counted on confirm (carve it from train: `--set data.splits.confirm=0.3`), each with a 95 % interval, and the paired difference to the
@@ -11,13 +11,12 @@ import argparse
 import json
 import platform
 import shutil
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import start
 
-from smelt.cli.main import main as smelt
 from smelt.data.dataset import open_dataset
 from smelt.models.build import load_model
 from smelt.recipe.train import Train
@@ -48,53 +47,28 @@ ROWS: list[tuple[str, str, list[str]]] = [
 STUDENTS = {"static": "{kind: static}", "depth": "{kind: depth, layers: 2}", "width": "{kind: width, layers: 3, cost: 0.6}"}
 
 
-def main() -> int:
-    options = _options()
-    out = options.out
-    out.mkdir(parents=True, exist_ok=True)
-    recipe, start = out / "recipe.yaml", out / "start"
-    if not recipe.exists():
-        columns = [word for name in ("text", "label") if getattr(options, name) for word in (f"--{name}", getattr(options, name))]
-        if code := smelt(["init", str(out), "--data", str(options.data), *columns]):
-            return code
-    settings = [word for setting in options.settings for word in ("--set", setting)]
-    if code := smelt(["train", str(recipe), "--out", str(start), *settings]):
-        return code
-    dataset = open_dataset(start / "data")
+def main() -> None:
+    options = start.options(__doc__.splitlines()[0], name="ablation", quick="two epochs per student")
+    run = start.train(options)
+    dataset = open_dataset(run / "data")
     texts, labels = dataset.confirm.texts(), np.array(dataset.confirm.labels)
-    reference = _reference(start, texts)
+    reference = _reference(run, texts)
     rows = []
     for kind, name, changes in ROWS:
-        run = out / f"{kind}-{name}".replace(" ", "-").replace(",", "")
-        _copy(start, run)
+        copy = options.out / f"{kind}-{name}".replace(" ", "-").replace(",", "")
+        _copy(run, copy)
         epochs = ["compress.students.0.epochs=2"] if options.quick else []
         chosen = [f"compress.students=[{STUDENTS[kind]}]", *BASE, *epochs, *changes]
-        code = smelt(["compress", str(recipe), "--out", str(run), *settings, *(word for one in chosen for word in ("--set", one))])
-        if code:
-            return code
-        rows.append(_measure(kind, name, run, texts, labels, reference))
+        start.call("compress", str(options.out / "recipe.yaml"), "--out", str(copy), *start.flags([*options.settings, *chosen]))
+        rows.append(_measure(kind, name, copy, texts, labels, reference))
         print(json.dumps(rows[-1]), flush=True)
-    _finish(options, out, rows, float((reference == labels).mean()), len(labels))
-    return 0
+    _finish(options, options.out, rows, float((reference == labels).mean()), len(labels))
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="file or folder, as for smelt init")
-    parser.add_argument("--text")
-    parser.add_argument("--label")
-    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="a.b=c")
-    parser.add_argument("--quick", action="store_true", help="two epochs per student")
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    options.out = options.out or Path("runs") / "ablation" / options.data.stem
-    return options
-
-
-def _copy(start: Path, run: Path) -> None:
+def _copy(source: Path, run: Path) -> None:
+    shutil.rmtree(run, ignore_errors=True)
     for place in ("data", "train", "compress/floor"):
-        shutil.rmtree(run / place, ignore_errors=True)
-        shutil.copytree(start / place, run / place)
+        shutil.copytree(source / place, run / place)
 
 
 def _reference(run: Path, texts: list[str]) -> np.ndarray:
@@ -149,4 +123,4 @@ def _finish(options: argparse.Namespace, out: Path, rows: list[dict], score: flo
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
