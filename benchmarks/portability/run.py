@@ -25,7 +25,8 @@ from smelt.runtime.isa import cpu_name
 
 CPUS = ("Haswell", "Nehalem")
 """With AVX2 but nothing newer; and with SSE 4.2 alone."""
-SECONDS = 900
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 300
 
 
 def main() -> None:
@@ -37,7 +38,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "texts.json"
         path.write_text(json.dumps(texts), encoding="utf-8")
-        rows = [_row(emulator, cpu, bundle, path) for bundle in _bundles(options.run) for cpu in options.cpu]
+        rows = []
+        for bundle in _bundles(options.run):
+            for cpu in options.cpu:
+                rows.append(_row(emulator, cpu, bundle, path))
+                print(_told(rows[-1]), flush=True)
     result = {
         "run": options.run.name,
         "rows": rows,
@@ -47,9 +52,11 @@ def main() -> None:
     }
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    for row in rows:
-        said = f"{row['same']:.1%} equal answers, scores differ by {row['difference']:.2g}" if row["same"] is not None else row["why"]
-        print(f"{row['bundle']} on {row['cpu']}: {said}")
+
+
+def _told(row: dict) -> str:
+    said = row["why"] if row["same"] is None else f"{row['same']:.1%} equal answers, scores differ by {row['difference']:.2g}"
+    return f"{row['bundle']} on {row['cpu']}: {said}"
 
 
 def _options() -> argparse.Namespace:
@@ -71,7 +78,7 @@ def _bundles(run: Path) -> list[Path]:
 
 def _row(emulator: str, cpu: str, bundle: Path, texts: Path) -> dict:
     here = _answer([sys.executable], bundle, texts)
-    there = _answer([emulator, "-cpu", cpu, os.path.realpath(sys.executable)], bundle, texts)
+    there = _answer([emulator, "-cpu", cpu, sys.executable], bundle, texts)
     row = {"bundle": bundle.parent.name, "cpu": cpu, "same": None, "difference": None, "why": ""}
     if isinstance(here, str) or isinstance(there, str):
         return row | {"why": here if isinstance(here, str) else str(there)}
@@ -80,9 +87,12 @@ def _row(emulator: str, cpu: str, bundle: Path, texts: Path) -> dict:
 
 def _answer(python: list[str], bundle: Path, texts: Path) -> np.ndarray | str:
     """Return the scores that another process gives, or why there are none."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
     command = [*python, str(Path(__file__).resolve()), "--answer", str(bundle), str(texts)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment)
+    except subprocess.TimeoutExpired:
+        return f"not done after {SECONDS // 60} minutes"
     if done.returncode:
         return f"ended with {done.returncode}: {(done.stderr.strip() or '-').splitlines()[-1][:200]}"
     return np.array(json.loads(done.stdout.splitlines()[-1]), np.float32)
