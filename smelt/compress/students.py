@@ -17,6 +17,7 @@ from smelt.models.slices import SlicedNetwork, parts_of
 from smelt.models.static import StaticNetwork, StaticSizes
 from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Cnn, Depth, Linear, NetworkStudent, Rnn, Static, Student, Width
+from smelt.train.optimize import pretrained_rate
 from smelt.train.rows import Rows
 
 _LEAST = 2
@@ -183,9 +184,9 @@ def embedding_of(reference: Network) -> nn.Embedding:
     return found
 
 
-def learning_rate_of(section: NetworkStudent) -> float:
-    """Return the peak learning rate of a student's AdamW."""
-    return 2e-4 if isinstance(section, Depth | Width) else 2e-3
+def learning_rate_of(network: Network) -> float:
+    """Return the peak learning rate of a student's AdamW: a copy of the reference learns as a pretrained encoder does."""
+    return pretrained_rate(network) if isinstance(network, TransformerNetwork) else 2e-3
 
 
 def epochs_of(section: NetworkStudent) -> int:

@@ -85,7 +85,7 @@ def _learn(lesson: Lesson, whole: Network, seconds: float, most_epochs: int, wor
         labels=plan.reference.codec.labels,
         section=plan.train.model_copy(update={"report": "score", "seed": training.seed, "optimizer": AdamW()}),
         loss=quantized_loss(_loss(lesson, used)) if training.quantized else _loss(lesson, used),
-        auto_rate=learning_rate_of(training.section),
+        auto_rate=learning_rate_of(whole),
         seconds=seconds,
         epochs=training.section.epochs,
         most_epochs=most_epochs,

@@ -29,13 +29,13 @@ from smelt.runtime.bundle import score_texts
 from smelt.tasks.classify import ClassifyCodec, load_codec, softmax
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import Loss, cross_entropy
+from smelt.train.optimize import pretrained_rate
 from smelt.train.pace import scoring_speed
 from smelt.train.rows import Rows, encode_rows, join_rows
 from smelt.train.session import LOG, PLAN, Job, train
 from smelt.verify.metrics.calibration import fit_temperature
 
 _FLOOR_FEATURES = 200_000
-_NARROW = 512
 _HEAD = 10.0
 """A new head learns so many times as fast as the encoder under it: see the log of 2026-11-25."""
 DEV = "dev.safetensors"
@@ -174,10 +174,10 @@ def _job(context: Context, model: Model, splits: tuple[Rows, Rows], loss: Loss, 
 
 
 def _auto_rate(section: NetworkSection, network: Network) -> float:
-    """Return the learning rate of `auto`: small encoders bear larger ones than wide encoders."""
+    """Return the learning rate of `auto`."""
     if section.kind != "transformer" or not isinstance(network, TransformerNetwork):
         return 1e-3
-    return 2e-4 if network.embedding.embedding_dim <= _NARROW else 5e-5
+    return pretrained_rate(network)
 
 
 def _is_auto(section: Train) -> bool:

@@ -11,6 +11,8 @@ from smelt.train.loader import BatchShape, epoch_batches
 from smelt.train.rows import Rows
 
 _EXAMPLES = 64
+_NARROW = 512
+"""Most dimensions of the state of a small encoder."""
 
 
 def build_optimizer(network: Network, section: AdamW | Sgd, auto_rate: float, *, head: float = 1.0) -> torch.optim.Optimizer:
@@ -42,6 +44,11 @@ def build_optimizer(network: Network, section: AdamW | Sgd, auto_rate: float, *,
     for place, group in enumerate(optimizer.param_groups):
         group["initial_lr"] = group["lr"] * (head if place > 1 else 1.0)
     return optimizer
+
+
+def pretrained_rate(network: TransformerNetwork) -> float:
+    """Return the peak learning rate of a pretrained transformer for batches of 64: small ones bear larger rates than wide ones."""
+    return 2e-4 if network.embedding.embedding_dim <= _NARROW else 5e-5
 
 
 def rate_for(network: Network, rows: Rows, shape: BatchShape) -> float:

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from smelt.compress.students import auto_students, build_student, evenly, frequent_pairs, names_of, steps_of
+from smelt.compress.students import auto_students, build_student, evenly, frequent_pairs, learning_rate_of, names_of, steps_of
 from smelt.errors import UsageFault
 from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.models.rnn import RnnNetwork
 from smelt.models.static import StaticNetwork
-from smelt.models.transformer import layers_of
+from smelt.models.transformer import TransformerSizes, from_sizes, layers_of
 from smelt.recipe.compress import Cnn, Depth, Rnn, Static
 from smelt.tasks.tokens import ragged
 from smelt.train.rows import Rows
@@ -56,6 +56,12 @@ def score(network):
 )
 def test_layers_are_spread_as_worked_by_hand(kept, depth, want):
     assert list(evenly(kept, depth)) == want
+
+
+@pytest.mark.parametrize(("dim", "rate"), [(512, 2e-4), (528, 5e-5)])
+def test_a_copy_of_a_wide_reference_learns_as_slowly_as_it(dim, rate):
+    sizes = TransformerSizes(vocabulary=5, layers=1, dim=dim, heads=2, feed_forward=4, dropout=0.0, max_tokens=8, classes=2)
+    assert learning_rate_of(from_sizes(sizes)) == rate
 
 
 @given(st.data())
