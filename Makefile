@@ -9,7 +9,7 @@ TORCH ?= torch
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench format setup setup-dev coverage bench-certificate test-slow banking77 banking77-official clean
+.PHONY: demo test check bench format setup setup-dev coverage bench-certificate test-slow test-distributed banking77 banking77-official clean
 
 demo: setup
 	$(BIN)/smelt run recipes/demo.yaml
@@ -68,6 +68,10 @@ banking77-official: setup
 # Everything marked slow: a crash at every write, fsync and rename, 30 real kills, 1,000,000 rows.
 test-slow: setup-dev
 	$(BIN)/python -m pytest -m slow
+
+# Training over 2 and 4 processes: every way to spread it against one process, kills, other numbers of processes. About three minutes.
+test-distributed: setup-dev
+	$(BIN)/python -m pytest -m "not slow" tests/parallel tests/launch tests/pipeline/test_pipeline_rank.py
 
 clean:
 	rm -rf .venv runs build *.egg-info

@@ -4,6 +4,7 @@ Shape letters: B batch, S sequence, C classes.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,10 @@ class Network(nn.Module):
     def head(self) -> list[nn.Parameter]:
         """Return what is not pretrained where the rest is; by default everything."""
         return list(self.parameters())
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Return the parts that follow one another and hold most parameters: the units of sharding. By default none."""
+        return ()
 
     def token_tables(self) -> list[nn.Embedding]:
         """Return the tables that have one row per token."""

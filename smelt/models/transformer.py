@@ -93,6 +93,10 @@ class TransformerNetwork(Network):
         prefix = self.hugging_face.base_model_prefix
         return [parameter for name, parameter in self.hugging_face.named_parameters() if not _is_pretrained(name, prefix)]
 
+    def blocks(self) -> Sequence[nn.Module]:
+        """Return the layers."""
+        return list(layers_of(self.hugging_face))
+
     def token_tables(self) -> list[nn.Embedding]:
         """Return the word embeddings; positions and segments are no tokens."""
         return [self.embedding]

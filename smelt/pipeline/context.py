@@ -12,6 +12,7 @@ from smelt.run.folder import RunFolder
 from smelt.runtime.clock import Clock, time_elsewhere
 
 if TYPE_CHECKING:
+    from smelt.pipeline.team import Team
     from smelt.train.fit import Step
     from smelt.train.session import Facts
 
@@ -38,6 +39,8 @@ class Context:
     run: RunFolder
     watch: Watcher
     clock: Clock = time_elsewhere
+    team: "Team | None" = None
+    """The processes that torchrun started, where it did."""
 
     @property
     def text_column(self) -> str:

@@ -9,35 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from smelt.compress.distill import imitation_loss
 from smelt.compress.tokens import check_vocabulary
-from smelt.data.answers import Answered, read_answers
 from smelt.data.dataset import Dataset, Split
 from smelt.export.linear import write_linear
 from smelt.models.build import Model, build_model, load_model
 from smelt.models.linear import LabeledTexts
-from smelt.models.network import Network
-from smelt.models.transformer import TransformerNetwork
 from smelt.pipeline.budget import make_budget
 from smelt.pipeline.context import Context
+from smelt.pipeline.job import class_numbers, given_answers, reference_job
+from smelt.pipeline.rank import fit_together
 from smelt.recipe.model import NetworkSection, PredictionsModel, PretrainedTransformer, network_of
-from smelt.recipe.train import AdamW, Train
+from smelt.recipe.train import Train
 from smelt.run.disk import sha256_file
 from smelt.run.folder import code_version
 from smelt.runtime.build import open_session
 from smelt.runtime.bundle import score_texts
 from smelt.tasks.classify import ClassifyCodec, load_codec, softmax
 from smelt.train.evaluate import score_rows
-from smelt.train.fit import Loss, cross_entropy
-from smelt.train.optimize import pretrained_rate
 from smelt.train.pace import scoring_speed
 from smelt.train.rows import Rows, encode_rows, join_rows
-from smelt.train.session import LOG, PLAN, Job, train
+from smelt.train.session import LOG, PLAN, train
 from smelt.verify.metrics.calibration import fit_temperature
 
 _FLOOR_FEATURES = 200_000
-_HEAD = 10.0
-"""A new head learns so many times as fast as the encoder under it: see the log of 2026-11-25."""
 DEV = "dev.safetensors"
 BUDGET = "budget.json"
 
@@ -76,23 +70,27 @@ def train_reference(context: Context, dataset: Dataset) -> Reference:
     """Run the stage; return the reference opened from the run folder."""
     recipe, run = context.recipe, context.run
     section = recipe.train or Train()
-    given = read_answers(recipe.model, dataset) if isinstance(recipe.model, PredictionsModel) else None
+    given = given_answers(context, dataset)
     inputs = {
         "data": run.digest("data"), "model": recipe.model.model_dump(mode="json"), "task": recipe.task.model_dump(mode="json"),
         "weights": weights_mark(network_of(recipe.model)),
         "train": recipe.train.model_dump(mode="json") if recipe.train else None, "budget_minutes": recipe.budget_minutes,
-        "code": code_version("models", "train", "tasks", "data/batch.py", "pipeline/reference.py", "pipeline/budget.py"),
+        "code": code_version(
+            "models", "train", "parallel", "tasks", "data/batch.py", "pipeline/reference.py", "pipeline/job.py", "pipeline/budget.py"
+        ),
     }  # fmt: skip
+    if recipe.parallel.sync_every > 1:  # all other ways to spread a training have the same result
+        inputs |= {"parallel": recipe.parallel.model_dump(mode="json")}
     if isinstance(recipe.model, PredictionsModel):
         inputs |= {"answers": sha256_file(Path(recipe.model.path)), "weight": recipe.compress.distill.weight}
     cache = run.path / ".work" / "rows"
-    folder = run.stage("train", inputs, lambda folder, work: _fit(context, dataset, given, folder, work))
+    folder = run.stage("train", inputs, lambda folder, work: _fit(context, dataset, folder, work))
     model = load_model(folder / "model")
     rows, dev = (
         encode_split(model.codec, split, cache / f"{name}.ids") for name, split in (("train", dataset.train), ("dev", dataset.dev))
     )
     if given:
-        dev_answers, confirm = _numbers(given.answers["dev"], model.codec), [str(answer) for answer in given.answers["confirm"]]
+        dev_answers, confirm = class_numbers(given.answers["dev"], model.codec), [str(answer) for answer in given.answers["confirm"]]
         scores = None
     else:
         raw, confirm = load_file(folder / DEV)["scores"], None
@@ -111,7 +109,7 @@ def weights_mark(section: NetworkSection) -> dict[str, str]:
     return {path.name: sha256_file(path) for path in sorted(folder.iterdir()) if path.suffix in (".json", ".safetensors")}
 
 
-def _fit(context: Context, dataset: Dataset, given: Answered | None, folder: Path, work: Path) -> None:
+def _fit(context: Context, dataset: Dataset, folder: Path, work: Path) -> None:
     """Fill the stage's folder: model, codec with its temperature, fp32 scores on dev, log."""
     recipe, section, kind = context.recipe, context.recipe.train or Train(), network_of(context.recipe.model)
     model = build_model(
@@ -121,15 +119,22 @@ def _fit(context: Context, dataset: Dataset, given: Answered | None, folder: Pat
         check_vocabulary(model.codec.encoder)
     rows, dev = (encode_split(model.codec, split, work / f"{name}.ids") for name, split in (("train", dataset.train), ("dev", dataset.dev)))
     budget = make_budget(recipe, dataset, rows, scoring_speed(model.network, rows, section))
-    job = _job(context, model, (rows, dev), _loss(context, section, given, model.codec), budget.reference)
-    progress = train(job, work, context.run.disk) if recipe.train else None
+    job = reference_job(context, dataset, model, (rows, dev), budget.reference)
+    spread = recipe.parallel.processes > 1
+    progress = None
+    if recipe.train:
+        progress = fit_together(context, job, model.codec, work, work) if spread else train(job, work, context.run.disk)
     # Dev scores, and the temperature with them, are those of a model that has not seen dev.
     scores = score_rows(model.network, dev, section, classes=len(model.codec.labels), precision="fp32")
     codec = model.codec.with_temperature(fit_temperature(scores, dev.labels))
     if progress and section.refit:
         model = build_model(kind, codec.labels, dataset.train.texts(), section.seed, windows=recipe.task.windows)
-        again = replace(job, network=model.network, rows=join_rows(rows, dev), epochs=progress.best_epoch + 1, selects=False)
-        train(again, work / "refit", context.run.disk)
+        epochs = progress.best_epoch + 1
+        again = replace(job, network=model.network, rows=join_rows(rows, dev), epochs=epochs, selects=False)
+        if spread:
+            fit_together(context, again, codec, work / "refit", work, refit=epochs)
+        else:
+            train(again, work / "refit", context.run.disk)
     (folder / "model").mkdir()
     model.network.save(folder / "model")
     codec.save(folder / "model")
@@ -138,50 +143,6 @@ def _fit(context: Context, dataset: Dataset, given: Answered | None, folder: Pat
     (folder / BUDGET).write_text(json.dumps(asdict(budget) | {"students_seconds": left}), encoding="utf-8")
     for name in (LOG, PLAN) if progress else ():
         (folder / name).write_bytes((work / name).read_bytes())
-
-
-def _loss(context: Context, section: Train, given: Answered | None, codec: ClassifyCodec) -> Loss:
-    """Return the loss against the labels, and against given answers too; dev comes after train, as a refit joins them."""
-    if given is None:
-        return cross_entropy(section.label_smoothing)
-    answers = [*given.answers["train"], *given.answers["dev"]]
-    return imitation_loss(_numbers(answers, codec), context.recipe.compress.distill.weight, section.label_smoothing)
-
-
-def _numbers(answers: Sequence[str | None], codec: ClassifyCodec) -> NDArray[np.int64]:
-    number: dict[str | None, int] = {label: place for place, label in enumerate(codec.labels)}
-    return np.fromiter((number.get(answer, -1) for answer in answers), np.int64, len(answers))
-
-
-def _job(context: Context, model: Model, splits: tuple[Rows, Rows], loss: Loss, seconds: float) -> Job:
-    section = context.recipe.train or Train()
-    name = "encoder" if isinstance(context.recipe.model, PredictionsModel) else "reference"
-    return Job(
-        name=name,
-        network=model.network,
-        rows=splits[0],
-        dev=splits[1],
-        labels=model.codec.labels,
-        section=section,
-        loss=loss,
-        auto_rate=_auto_rate(network_of(context.recipe.model), model.network),
-        head=_HEAD if network_of(context.recipe.model).kind == "transformer" and _is_auto(section) else 1.0,
-        seconds=seconds,
-        epochs=section.epochs,
-        most_epochs=section.max_epochs,
-        watch=lambda step, facts: context.watch.step(name, step, facts),
-    )
-
-
-def _auto_rate(section: NetworkSection, network: Network) -> float:
-    """Return the learning rate of `auto`."""
-    if section.kind != "transformer" or not isinstance(network, TransformerNetwork):
-        return 1e-3
-    return pretrained_rate(network)
-
-
-def _is_auto(section: Train) -> bool:
-    return isinstance(section.optimizer, AdamW) and section.optimizer.learning_rate == "auto"
 
 
 def fit_floor(context: Context, dataset: Dataset) -> Path:

@@ -1,11 +1,13 @@
 """From a recipe to a verdict: the stages in order, each skipped where its result already stands."""
 
+import os
 import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -15,16 +17,22 @@ from typing import TypeVar
 from smelt.compress.trial import Elsewhere
 from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
+from smelt.errors import UsageFault
+from smelt.language import say
+from smelt.parallel.world import is_joined
 from smelt.pipeline.compress import compress, more_texts
 from smelt.pipeline.context import Context, Watcher, resolve_paths
 from smelt.pipeline.frontier import Bench
 from smelt.pipeline.judge import Judgment, judge
+from smelt.pipeline.rank import wait_for_orders
 from smelt.pipeline.reference import fit_floor, train_reference
 from smelt.pipeline.ship import ship
+from smelt.pipeline.team import Team
 from smelt.pipeline.track import listener
 from smelt.pipeline.worker import teach_elsewhere
 from smelt.recipe.data import DataSection, FilesData
 from smelt.recipe.load import load
+from smelt.recipe.parallel import TorchrunLaunch
 from smelt.recipe.recipe import Recipe
 from smelt.report.page import write_report
 from smelt.run.disk import Disk, sha256_file
@@ -114,10 +122,40 @@ def run_stages(
         clock=clock,
     )
     span = span or Span()
-    with folder.hold():
-        if span.start:
-            folder.drop(_PLACES[span.start])
-        return _Sitting(context).run(span.until)
+    with _assembled(context) as ready:
+        if ready is None:
+            return Result(run=folder.path, verdict=None, seconds={})
+        with folder.hold():
+            if span.start:
+                folder.drop(_PLACES[span.start])
+            return _Sitting(ready).run(span.until)
+
+
+@contextmanager
+def _assembled(context: Context) -> Iterator[Context | None]:
+    """Yield the context of the process that does the job; None in the others that torchrun started, when they are no longer needed.
+
+    Raises:
+        UsageFault: torchrun and the recipe do not agree that it was torchrun.
+    """
+    section = context.recipe.launch
+    if is_joined() != isinstance(section, TorchrunLaunch):
+        raise UsageFault(
+            say("torchrun started this command, and launch.kind is '{kind}'", kind=section.kind) if is_joined()
+            else say("launch.kind is 'torchrun', and torchrun did not start this command"),
+            step=say("Start one command with launch.kind local, or all processes by torchrun with launch.kind torchrun."),
+        )  # fmt: skip
+    if not isinstance(section, TorchrunLaunch):
+        yield context
+    elif os.environ["RANK"] != "0":
+        wait_for_orders(context)
+        yield None
+    else:
+        team = Team()
+        try:
+            yield replace(context, team=team)
+        finally:
+            team.order({})
 
 
 def _tracked(watch: Watcher, recipe: Recipe, run: Path) -> Watcher:

@@ -4,14 +4,11 @@ A student that takes too much memory ends its own process and nothing else. The 
 search then finds it taught, as it would after a restart. It ends with the process that started it.
 """
 
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,20 +20,18 @@ from smelt.compress.stages import student_stage
 from smelt.compress.trial import Training
 from smelt.data.dataset import open_dataset
 from smelt.errors import SmeltError
+from smelt.launch.telling import listen, start_of_process
 from smelt.pipeline.compress import make_plan, more_texts
 from smelt.pipeline.context import Context, Watcher
+from smelt.pipeline.news import hearing, telling
 from smelt.pipeline.reference import train_reference
 from smelt.recipe.compress import NetworkStudent
 from smelt.recipe.load import from_dict
 from smelt.run.disk import Disk
 from smelt.run.folder import RunFolder
 from smelt.runtime.isa import cores
-from smelt.train.fit import Step
-from smelt.train.session import Facts
 
 _RECIPE = ".work/worker.json"
-_DIE_WITH_PARENT = 1
-_EVERY_SECONDS = 5.0
 
 
 def teach_elsewhere(context: Context, trainings: Sequence[tuple[Training, str]]) -> dict[str, str]:
@@ -74,49 +69,26 @@ def _one(context: Context, training: Training, place: str, threads: int) -> str:
             order = asdict(training) | {"section": training.section.model_dump(mode="json"), "place": place}
             process.stdin.write(json.dumps(order))
             process.stdin.close()
-            _listen(process.stdout, context.watch.step)
+            listen(process.stdout, hearing(context.watch))
             code = process.wait()
             return f"{last.result()[:300]} ({code})" if code else ""
 
 
-def _listen(lines: IO[str], hear: Callable[[str, Step | None, Facts], None]) -> None:
-    for line in lines:
-        told = json.loads(line)
-        hear(told["name"], Step(**told["step"]) if told["step"] else None, told["facts"])
-
-
 def main(run: str, orders: IO[str], tell: IO[str]) -> None:
     """Teach the student that the orders name."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     order = json.load(orders)
     place, section = order.pop("place"), TypeAdapter(NetworkStudent).validate_python(order.pop("section"))
     folder = RunFolder(Path(run), Disk())
     recipe = from_dict(json.loads((folder.path / _RECIPE).read_text(encoding="utf-8")))
-    context = Context(recipe=recipe, recipe_text="", command="", run=folder, watch=Watcher(step=_teller(tell)))
+    context = Context(recipe=recipe, recipe_text="", command="", run=folder, watch=telling(tell))
     dataset = open_dataset(folder.path / "data")
     quiet = replace(context, watch=Watcher())
     plan = make_plan(context, dataset, train_reference(quiet, dataset), more_texts(quiet, dataset))
     student_stage(plan, Training(section=section, **order), place)
 
 
-def _teller(stream: IO[str]) -> Callable[[str, Step | None, Facts], None]:
-    """Tell the process that started this one of every epoch, and every few seconds of a step."""
-    told = [0.0]
-
-    def tell(name: str, step: Step | None, facts: Facts) -> None:
-        if step is None or time.monotonic() - told[0] > _EVERY_SECONDS:
-            told[0] = time.monotonic()
-            stream.write(json.dumps({"name": name, "step": asdict(step) if step else None, "facts": dict(facts)}) + "\n")
-            stream.flush()
-
-    return tell
-
-
 if __name__ == "__main__":
-    # Libraries print what they like; what the other process reads has a way of its own.
-    told = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    told = start_of_process()
     try:
         main(sys.argv[1], sys.stdin, told)
     except SmeltError as error:

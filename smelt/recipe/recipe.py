@@ -18,6 +18,7 @@ from smelt.recipe.model import (
     StaticModel,
     network_of,
 )
+from smelt.recipe.parallel import LaunchSection, LocalLaunch, Parallel
 from smelt.recipe.section import Section
 from smelt.recipe.task import TaskSection, WindowsSection
 from smelt.recipe.track import NoTracking, TrackSection
@@ -37,6 +38,8 @@ class Recipe(Section):
     model: ModelSection = PretrainedTransformer()
     train: Annotated[Train | None, Field(validate_default=True)] = None
     """How the reference is fitted. Without this section its weights are already fine-tuned and only compressed."""
+    parallel: Parallel = Parallel()
+    launch: LaunchSection = LocalLaunch()
     compress: Compress = Compress()
     verify: Verify = Verify()
     export: Export = Export()
@@ -57,6 +60,23 @@ class Recipe(Section):
                     stride=windows.stride, tokens=network.max_tokens)
             )  # fmt: skip
         return model
+
+    @field_validator("parallel")
+    @classmethod
+    def _can_be_spread(cls, parallel: Parallel, info: ValidationInfo) -> Parallel:
+        model, train = info.data.get("model"), info.data.get("train")
+        if model is None or parallel.processes * parallel.microbatches == 1:
+            return parallel
+        if isinstance(network := network_of(model), RnnModel) and parallel.shard > 1:
+            raise ValueError(say("a model of kind '{kind}' is not split: take shard: 1", kind=network.kind))
+        if isinstance(train, Train) and parallel.processes * parallel.microbatches > train.batch_examples:
+            raise ValueError(
+                say("{processes} processes with {pieces} microbatches share {examples} examples: take at most {most} processes, "
+                    "fewer microbatches, or a larger train.batch_examples",
+                    processes=parallel.processes, pieces=parallel.microbatches, examples=train.batch_examples,
+                    most=train.batch_examples // parallel.microbatches)
+            )  # fmt: skip
+        return parallel
 
     @field_validator("verify")
     @classmethod

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smelt.models.network import Network
+from smelt.parallel.place import collecting, meet
+from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
+from smelt.tasks.padding import take
 from smelt.train.device import device_of
-from smelt.train.loader import Batch, epoch_batches, load
+from smelt.train.loader import Batch, assemble, epoch_batches, read
 from smelt.train.optimize import rate_share
 from smelt.train.rows import Rows
+from smelt.types import Arrays
 
 Loss = Callable[[Network, Batch], Tensor]
 
@@ -52,17 +56,21 @@ class Training:
     """Everything that one training needs."""
 
     network: Network
-    """Trained in place."""
+    """Trained in place; what `parallel.place` made of it where several processes train."""
     optimizer: torch.optim.Optimizer
     rows: Rows
     section: Train
     """Batch, schedule, noise, clipping, seed."""
     plan: Plan
     loss: Loss
+    """The mean over the examples of a batch."""
+    world: World = ALONE
 
 
 def fit(training: Training, *, start: int = 0) -> Iterator[Step]:
     """Train from step `start` to the end of the plan, yielding after each optimizer step.
+
+    Every process of the world goes through the same batches, each with its share of every one.
 
     Args:
         training: network, data, plan and loss.
@@ -83,29 +91,44 @@ def fit(training: Training, *, start: int = 0) -> Iterator[Step]:
             share = rate_share(step - 1, sum(lengths), section.warmup_share)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
-            batch = load(training.rows, chosen, section.augment, (section.seed, epoch, number))
-            value = _update(training, batch)
+            arrays = read(training.rows, chosen, section.augment, (section.seed, epoch, number))
+            value = _update(training, chosen, arrays)
             ends = number + 1 == length
+            if ends or step % training.world.section.sync_every == 0:
+                meet(training.network, optimizer, training.world)
             yield Step(
-                step=step, steps=sum(lengths), epoch=epoch, ends_epoch=ends, loss=value, learning_rate=peaks[0] * share, tokens=batch.tokens
-            )
+                step=step, steps=sum(lengths), epoch=epoch, ends_epoch=ends, loss=value, learning_rate=peaks[0] * share,
+                tokens=len(arrays.ids),
+            )  # fmt: skip
 
 
 def _batches(training: Training, epoch: int) -> list[NDArray[np.int64]]:
     return epoch_batches(training.rows, training.section, training.section.seed, epoch)
 
 
-def _update(training: Training, batch: Batch) -> float:
-    """Take one optimizer step; return the loss before it."""
-    training.network.train()
-    device = device_of(training.network)
-    with torch.autocast(device.type, torch.bfloat16, enabled=training.plan.precision == "bf16"):
-        value = training.loss(training.network, batch.to(device))
-    value.backward()
-    torch.nn.utils.clip_grad_norm_(training.network.parameters(), training.section.clip_norm)
+def _update(training: Training, chosen: NDArray[np.int64], arrays: Arrays) -> float:
+    """Take one optimizer step on this process's share of a batch; return the loss of the whole batch before it.
+
+    Gradients are averaged over processes, so each counts its examples' mean by its share of the examples, times the processes.
+    """
+    network, world = training.network, training.world
+    network.train()
+    device = device_of(network)
+    pieces = np.array_split(world.share(len(chosen)), world.section.microbatches)
+    total = torch.zeros((), device=device)
+    for number, piece in enumerate(pieces):
+        # A process without examples computes one of them for nothing: it has to take part in what all do together.
+        places = piece if len(piece) else np.zeros(1, np.int64)
+        batch = assemble(training.rows, chosen[places], take(arrays, places))
+        with collecting(network, last=number == len(pieces) - 1):
+            with torch.autocast(device.type, torch.bfloat16, enabled=training.plan.precision == "bf16"):
+                value = training.loss(network, batch.to(device)) * (len(piece) / len(chosen))
+            (value * world.size).backward()
+        total += value.detach()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), training.section.clip_norm)
     training.optimizer.step()
     training.optimizer.zero_grad(set_to_none=True)
-    return float(value.detach())
+    return float(world.sum(total))
 
 
 def cross_entropy(label_smoothing: float) -> Loss:

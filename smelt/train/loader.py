@@ -66,9 +66,19 @@ def load(rows: Rows, numbers: NDArray[np.int64], augment: Augment, noise_seed: t
         augment: noise on the tokens; first and last token stay.
         noise_seed: (seed, epoch, batch number).
     """
+    return assemble(rows, numbers, read(rows, numbers, augment, noise_seed))
+
+
+def read(rows: Rows, numbers: NDArray[np.int64], augment: Augment, noise_seed: tuple[int, int, int]) -> Arrays:
+    """Return the tokens of one batch, noise included, as they are whatever number of processes then shares them; see `load`."""
     arrays = rows.take(numbers)
     if augment.drop_words or augment.swap_words:
         arrays = _with_noise(arrays, augment, np.random.default_rng(noise_seed))
+    return arrays
+
+
+def assemble(rows: Rows, numbers: NDArray[np.int64], arrays: Arrays) -> Batch:
+    """Pad the tokens of these rows."""
     ids, mask = pad(arrays)
     return Batch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(rows.labels[numbers]), numbers)
 

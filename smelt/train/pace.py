@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 from smelt.models.network import Network
+from smelt.parallel.place import place
+from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
 from smelt.tasks.padding import pad
 from smelt.train.device import find_device
@@ -30,22 +32,23 @@ class Pace:
     precision: Literal["fp32", "bf16"]
 
 
-def measure_pace(network: Network, rows: Rows, section: Train, loss: Loss) -> Pace:
-    """Take a few steps on a copy in each precision that the section allows; keep the faster."""
+def measure_pace(network: Network, rows: Rows, section: Train, loss: Loss, world: World = ALONE) -> Pace:
+    """Take a few steps on a copy in each precision that the section allows; keep the faster. All processes of the world take part."""
     options = ("fp32", "bf16") if section.precision == "auto" else (section.precision,)
-    seconds = {precision: _seconds_per_step(network, rows, section, loss, precision) for precision in options}
+    seconds = {precision: _seconds_per_step(network, rows, section, loss, precision, world) for precision in options}
     if "bf16" in seconds and ("fp32" not in seconds or seconds["bf16"] * _GAIN < seconds["fp32"]):
         return Pace(seconds["bf16"], "bf16")
     return Pace(seconds["fp32"], "fp32")
 
 
-def _seconds_per_step(network: Network, rows: Rows, section: Train, loss: Loss, precision: Literal["fp32", "bf16"]) -> float:
+def _seconds_per_step(network: Network, rows: Rows, section: Train, loss: Loss, precision: Literal["fp32", "bf16"], world: World) -> float:
     """Median over a few steps, the first one not counted."""
     state = torch.get_rng_state()
     trial = copy.deepcopy(network).to(find_device(section.device))
+    placed = place(trial, world, precision)
     optimizer = build_optimizer(trial, section.optimizer, 1e-5)
     plan = Plan(epochs=1, steps_per_epoch=_TRIAL_STEPS + 1, precision=precision, seconds=0.0)
-    training = Training(network=trial, optimizer=optimizer, rows=rows, section=section, plan=plan, loss=loss)
+    training = Training(network=placed, optimizer=optimizer, rows=rows, section=section, plan=plan, loss=loss, world=world)
     ticks = [time.perf_counter()]
     ticks.extend(time.perf_counter() for _ in fit(training))
     torch.set_rng_state(state)

@@ -60,10 +60,22 @@ def encode_rows(
             chunk = encode(texts(slice(start, min(start + _CHUNK, len(labels)))))
             stream.write(chunk.ids.tobytes())
             lengths.append(np.diff(chunk.offsets))
+    beside = _lengths_of(work)
+    np.concatenate(lengths).tofile(beside)
+    beside.replace(_lengths_of(path))
     work.replace(path)
-    offsets = np.cumsum(np.concatenate(lengths))
+    return open_rows(path, labels)
+
+
+def open_rows(path: Path, labels: NDArray[np.int64]) -> Rows:
+    """Map a split that `encode_rows` wrote."""
+    offsets = np.cumsum(np.fromfile(_lengths_of(path), np.int64))
     ids = np.memmap(path, np.int32, "r") if offsets[-1] else np.zeros(0, np.int32)
     return Rows(Arrays(ids=ids, offsets=offsets), labels)
+
+
+def _lengths_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lengths")
 
 
 def join_rows(first: Rows, second: Rows) -> Rows:

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smelt.models.network import Network
+from smelt.parallel.place import place
+from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
 from smelt.run.disk import Disk, write_file, write_json
-from smelt.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from smelt.train.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
 from smelt.train.device import find_device
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import Loss, Plan, Step, Training, fit
@@ -57,14 +59,18 @@ class Job:
     """Judge each epoch on dev and keep the best; False takes all epochs and keeps the last."""
     watch: Callable[["Step | None", Facts], None]
     """Hears of every step, and of every epoch with its facts (step None)."""
+    world: World = ALONE
+    """The processes that train together. Each calls `train` with the same job; the leading one writes and speaks."""
 
 
 def train(job: Job, work: Path, disk: Disk) -> Progress:
     """Train `job.network` in place and leave it, on the CPU, with the weights of its best epoch on dev.
 
+    Shards stay shards: `parallel.state.whole` puts the network together.
+
     Args:
         job: the training.
-        work: folder that outlives a crash; plan, log and checkpoints stand in it.
+        work: folder that outlives a crash, the same for all processes; plan, log and checkpoints stand in it.
         disk: through which checkpoints are written.
 
     Returns:
@@ -74,16 +80,18 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
     if job.section.threads != "auto":
         torch.set_num_threads(job.section.threads)
     plan = _plan(job, work, disk)
-    torch.manual_seed(job.section.seed)
+    torch.manual_seed(job.section.seed + job.world.rank)
     job.network.to(find_device(job.section.device))
+    placed = place(job.network, job.world, plan.precision)
     optimizer = build_optimizer(
         job.network, job.section.optimizer, job.auto_rate * rate_for(job.network, job.rows, job.section), head=job.head
     )
-    training = Training(network=job.network, optimizer=optimizer, rows=job.rows, section=job.section, plan=plan, loss=job.loss)
-    progress, best = load_checkpoint(work / "checkpoints", job.network, optimizer) or (Progress(), {})
-    _cut_log(work / LOG, progress.step, disk)
-    if progress.step:
-        _LOG.info("%s: resumes after step %d", job.name, progress.step)
+    training = Training(network=placed, optimizer=optimizer, rows=job.rows, section=job.section, plan=plan, loss=job.loss, world=job.world)
+    progress, best = load_checkpoint(work / "checkpoints", Learner(job.network, optimizer, job.world)) or (Progress(), {})
+    if job.world.leads:
+        _cut_log(work / LOG, progress.step, disk)
+        if progress.step:
+            _LOG.info("%s: resumes after step %d", job.name, progress.step)
     if not _finished(progress, plan, job.section):
         best = _run(job, training, progress, best, work, disk)
     if best:
@@ -99,12 +107,13 @@ def _run(job: Job, training: Training, progress: Progress, best: dict[str, Tenso
         progress.seconds += now - tick
         tick = now
         _record(progress, step)
-        _append(work / LOG, _step_facts(step, progress))
-        job.watch(step, {})
+        if job.world.leads:
+            _append(work / LOG, _step_facts(step, progress))
+            job.watch(step, {})
         if step.ends_epoch:
             best = _judge_epoch(job, training, progress, step, best, work) if job.selects else _pass_epoch(progress, step)
-        if step.ends_epoch or now - saved > job.section.checkpoint_minutes * 60:
-            save_checkpoint(work / "checkpoints", job.network, training.optimizer, progress, best, disk)
+        if step.ends_epoch or _is_due(job, step, now - saved):
+            save_checkpoint(work / "checkpoints", Learner(job.network, training.optimizer, job.world), progress, best, disk)
             saved = time.monotonic()
         if _finished(progress, training.plan, job.section):
             break
@@ -112,11 +121,16 @@ def _run(job: Job, training: Training, progress: Progress, best: dict[str, Tenso
     return best
 
 
+def _is_due(job: Job, step: Step, seconds: float) -> bool:
+    """Whether it is time for a checkpoint: the leading process decides, and copies that learn by themselves have to have met."""
+    return step.step % job.world.section.sync_every == 0 and job.world.follow(seconds > job.section.checkpoint_minutes * 60)
+
+
 def _judge_epoch(
     job: Job, training: Training, progress: Progress, step: Step, best: dict[str, Tensor], work: Path
 ) -> dict[str, Tensor]:  # fmt: skip
     """Score dev, keep the weights if they are the best so far, write the epoch down."""
-    scores = score_rows(job.network, job.dev, job.section, classes=len(job.labels), precision=training.plan.precision)
+    scores = score_rows(job.network, job.dev, job.section, classes=len(job.labels), precision=training.plan.precision, world=job.world)
     score = float((scores.argmax(1) == job.dev.labels).mean())
     if score > progress.best_score:
         progress.best_score, progress.best_epoch = score, step.epoch
@@ -133,8 +147,9 @@ def _judge_epoch(
     progress.history.append(facts)
     progress.loss_sum, progress.loss_count = 0.0, 0
     told = facts | ({"report": _report(job, scores)} if job.section.report == "classes" else {})
-    _append(work / LOG, {"event": "epoch", "step": step.step, **told})
-    job.watch(None, told)
+    if job.world.leads:
+        _append(work / LOG, {"event": "epoch", "step": step.step, **told})
+        job.watch(None, told)
     return best
 
 
@@ -150,12 +165,13 @@ def _pass_epoch(progress: Progress, step: Step) -> dict[str, Tensor]:
 
 def _plan(job: Job, work: Path, disk: Disk) -> Plan:
     """Read the plan of an earlier sitting, or measure this machine's speed and make one."""
-    if (work / PLAN).is_file():
-        return Plan(**json.loads((work / PLAN).read_text(encoding="utf-8")))
-    pace = measure_pace(job.network, job.rows, job.section, job.loss)
-    plan = make_plan(pace, job.rows, job.section, seconds=job.seconds, epochs=job.epochs, most=job.most_epochs)
-    write_json(work / PLAN, asdict(plan), disk)
-    return plan
+    if not job.world.follow((work / PLAN).is_file()):
+        pace = measure_pace(job.network, job.rows, job.section, job.loss, job.world)
+        plan = make_plan(pace, job.rows, job.section, seconds=job.seconds, epochs=job.epochs, most=job.most_epochs)
+        if job.world.leads:
+            write_json(work / PLAN, asdict(plan), disk)
+        job.world.wait()
+    return Plan(**json.loads((work / PLAN).read_text(encoding="utf-8")))
 
 
 def _finished(progress: Progress, plan: Plan, section: Train) -> bool:

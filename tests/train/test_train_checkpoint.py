@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from smelt.recipe.train import AdamW, Sgd
-from smelt.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from smelt.train.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
 from smelt.train.optimize import build_optimizer
 
 
@@ -31,13 +31,13 @@ class State:
         progress = Progress(
             step=step, best_epoch=1, best_score=step / 10, history=[{"epoch": 0.0}], loss_sum=2.5, loss_count=3, seconds=1.5
         )
-        save_checkpoint(folder, self.network, self.optimizer, progress, {"outer.bias": torch.full((3,), float(step))}, disk)
+        save_checkpoint(folder, Learner(self.network, self.optimizer), progress, {"outer.bias": torch.full((3,), float(step))}, disk)
 
 
 def step_of(folder, make_cnn):
     """Load as the next process would; return the step if every part is of that step, None if there is no checkpoint."""
     network = make_cnn()
-    found = load_checkpoint(folder, network, build_optimizer(network, AdamW(), 0.1))
+    found = load_checkpoint(folder, Learner(network, build_optimizer(network, AdamW(), 0.1)))
     if found is None:
         return None
     progress, best = found
@@ -84,7 +84,7 @@ FILES = ("state.safetensors", "progress.json", "manifest.json")
 def test_network_and_optimizer_come_back_as_they_were(tmp_path, make_cnn, disk, section):
     first, second = State(make_cnn(), section).train(3), State(make_cnn(), section)
     first.save(tmp_path, 3, disk)
-    load_checkpoint(tmp_path, second.network, second.optimizer)
+    load_checkpoint(tmp_path, Learner(second.network, second.optimizer))
     first.train(2)
     second.train(2)
     assert all(torch.equal(tensor, second.network.state_dict()[name]) for name, tensor in first.network.state_dict().items())
@@ -93,7 +93,7 @@ def test_network_and_optimizer_come_back_as_they_were(tmp_path, make_cnn, disk, 
 def test_progress_and_best_weights_come_back_as_they_were(tmp_path, make_cnn, disk):
     state = State(make_cnn()).train(1)
     state.save(tmp_path, 7, disk)
-    progress, best = load_checkpoint(tmp_path, state.network, state.optimizer)
+    progress, best = load_checkpoint(tmp_path, Learner(state.network, state.optimizer))
     want = Progress(step=7, best_epoch=1, best_score=0.7, history=[{"epoch": 0.0}], loss_sum=2.5, loss_count=3, seconds=1.5)
     assert progress == want
     assert {name: tensor.tolist() for name, tensor in best.items()} == {"outer.bias": [7.0, 7.0, 7.0]}
@@ -103,16 +103,16 @@ def test_random_numbers_go_on_where_they_were(tmp_path, make_cnn, disk):
     state = State(make_cnn()).train(1)
     torch.manual_seed(12)
     torch.rand(5)
-    save_checkpoint(tmp_path, state.network, state.optimizer, Progress(step=1), {}, disk)
+    save_checkpoint(tmp_path, Learner(state.network, state.optimizer), Progress(step=1), {}, disk)
     want = torch.rand(3)
     torch.manual_seed(99)
-    load_checkpoint(tmp_path, state.network, state.optimizer)
+    load_checkpoint(tmp_path, Learner(state.network, state.optimizer))
     assert torch.equal(torch.rand(3), want)
 
 
 def test_a_folder_without_checkpoint_changes_nothing(tmp_path, make_cnn):
     state, twin = State(make_cnn()), make_cnn()
-    assert load_checkpoint(tmp_path / "none", state.network, state.optimizer) is None
+    assert load_checkpoint(tmp_path / "none", Learner(state.network, state.optimizer)) is None
     assert all(torch.equal(tensor, twin.state_dict()[name]) for name, tensor in state.network.state_dict().items())
 
 

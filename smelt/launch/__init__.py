@@ -1,0 +1,1 @@
+"""Start processes, hear them out, start them again."""

@@ -1,0 +1,25 @@
+"""Tensors that are spread over processes, put together and taken apart."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from smelt.parallel.world import World
+
+
+def whole(tensors: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:
+    """Return the tensors in full, on the CPU, where the world is led; nothing elsewhere. All processes call it, with the same names."""
+    found = {}
+    for name, tensor in tensors.items():
+        full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        if world.leads:
+            found[name] = full.detach().to("cpu", copy=True).contiguous()
+    return found
+
+
+def like(full: Tensor, spread: Tensor) -> Tensor:
+    """Return this process's part of a tensor that every process has in full, laid out as another one is."""
+    if not isinstance(spread, DTensor):
+        return full
+    return distribute_tensor(full.to(spread.device), spread.device_mesh, spread.placements, src_data_rank=None)

@@ -1,0 +1,139 @@
+"""The processes of one training, seen from one of them. With a single process every collective is the identity."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.distributed import FileStore, PrefixStore, Store, TCPStore  # pyright: ignore[reportPrivateImportUsage]  public at run time
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+
+from smelt.errors import EnvironmentFault
+from smelt.language import say
+from smelt.recipe.parallel import Parallel
+
+STORE = "SMELT_STORE"
+"""Environment variable: the file in which processes of one machine meet. Without it they meet where torchrun says."""
+ATTEMPT = "SMELT_ATTEMPT"
+"""Environment variable: how often the processes were started before."""
+REPLICATE, SHARD = "replicate", "shard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Which process this is, of how many, and how the recipe spreads the work over them."""
+
+    rank: int = 0
+    size: int = 1
+    section: Parallel = field(default_factory=Parallel)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    mesh: DeviceMesh | None = None
+    """Dimensions `replicate` and `shard`; None for a single process."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and speaks to people."""
+        return self.rank == 0
+
+    def share(self, count: int) -> NDArray[np.int64]:
+        """Return which of a batch's examples this process works on. Over all processes each occurs once; a process may have none."""
+        return np.array_split(np.arange(count), self.size)[self.rank]
+
+    def sum(self, value: Tensor) -> Tensor:
+        """Return the sum over all processes."""
+        if self.size == 1:
+            return value
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    def follow(self, decision: bool) -> bool:  # noqa: FBT001  it is the value itself
+        """Return what the leading process decided."""
+        if self.size == 1:
+            return decision
+        told = torch.tensor([int(decision)], device=self.device)
+        dist.broadcast(told, 0)
+        return bool(told)
+
+    def gather(self, value: Tensor) -> list[Tensor]:
+        """Return each process's tensor, all of one shape, in the order of the ranks."""
+        if self.size == 1:
+            return [value]
+        found = [torch.empty_like(value, device=self.device) for _ in range(self.size)]
+        dist.all_gather(found, value.to(self.device))
+        return [one.to(value.device) for one in found]
+
+    def wait(self) -> None:
+        """Wait until all are here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+ALONE = World()
+
+
+def is_joined() -> bool:
+    """Whether someone started this process as one of several."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+@contextmanager
+def join(section: Parallel, wanted: torch.device, timeout_seconds: float, name: str) -> Iterator[World]:
+    """Meet the other processes, and part from them at the end.
+
+    Args:
+        section: the degrees.
+        wanted: `cpu`, or `cuda` for the GPU of this process's number on its machine.
+        timeout_seconds: after so long without an answer a collective fails.
+        name: of the meeting; another one has another name.
+
+    Raises:
+        EnvironmentFault: there are not as many processes as the degrees ask for, or one does not come.
+    """
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if size != section.processes:
+        raise EnvironmentFault(
+            say("{size} processes were started, and replicate {replicate} times shard {shard} asks for {want}",
+                size=size, replicate=section.replicate, shard=section.shard, want=section.processes),
+            step=say("Start as many processes as that, or change parallel.replicate."),
+        )  # fmt: skip
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if wanted.type == "cuda" else torch.device("cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    timeout = timedelta(seconds=timeout_seconds)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    try:
+        store = PrefixStore(name, meeting_place(timeout_seconds))
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise EnvironmentFault(
+            say("process {rank} of {size} cannot reach the others within {seconds:g} s: {reason}",
+                rank=rank, size=size, seconds=timeout_seconds, reason=str(error).splitlines()[0][:200]),
+            step=say("See that all processes are started, and that their machines reach each other."),
+        ) from error  # fmt: skip
+    try:
+        mesh = init_device_mesh(device.type, (section.replicate, section.shard), mesh_dim_names=(REPLICATE, SHARD))
+        yield World(rank=rank, size=size, section=section, device=device, mesh=mesh)
+    finally:
+        dist.destroy_process_group()
+
+
+def meeting_place(timeout_seconds: float) -> Store:
+    """Return the store of this attempt. Addresses of an earlier attempt's processes must not be read: each has a prefix of its own."""
+    environment, timeout = os.environ, timedelta(seconds=timeout_seconds)
+    size = int(environment["WORLD_SIZE"])
+    if STORE in environment:
+        path = Path(environment[STORE])
+        return PrefixStore(f"smelt/{environment.get(ATTEMPT, '0')}", FileStore(str(path), size))
+    # torchrun's agent holds the store; where nobody does, the first process.
+    leads = environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" and environment["RANK"] == "0"
+    store = TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), size, is_master=leads, timeout=timeout)
+    attempt = f"{environment.get('TORCHELASTIC_RUN_ID', '')}/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    return PrefixStore(f"smelt/{attempt}", store)

@@ -1,0 +1,126 @@
+"""The reference's training over several processes: what is asked of them, and what each one does.
+
+smelt starts them itself, `python -m smelt.pipeline.rank RUN` (`launch: {kind: local}`), or torchrun has started this command as often
+as it is needed: then the first process does the whole job, and the others wait for their share of the training.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import assert_never
+
+from safetensors.torch import load_file, save_file
+
+from smelt.data.dataset import open_dataset
+from smelt.errors import SmeltError
+from smelt.launch.local import Group, launch
+from smelt.launch.telling import send, start_of_process
+from smelt.models.build import load_model
+from smelt.parallel.state import whole
+from smelt.parallel.world import join
+from smelt.pipeline.context import Context, Watcher
+from smelt.pipeline.job import reference_job
+from smelt.pipeline.news import hearing, telling
+from smelt.pipeline.team import Team
+from smelt.recipe.load import from_dict
+from smelt.recipe.parallel import LocalLaunch, TorchrunLaunch
+from smelt.recipe.train import Train
+from smelt.run.disk import Disk, io_fault, write_json
+from smelt.run.folder import RunFolder
+from smelt.runtime.isa import cores
+from smelt.tasks.classify import ClassifyCodec
+from smelt.train.checkpoint import Progress
+from smelt.train.device import find_device
+from smelt.train.rows import join_rows, open_rows
+from smelt.train.session import Job, train
+
+_ORDER = ".work/rank.json"
+_WEIGHTS, _PROGRESS = "trained.safetensors", "trained.json"
+
+
+def fit_together(context: Context, job: Job, codec: ClassifyCodec, work: Path, rows: Path, *, refit: int = 0) -> Progress:
+    """Train the job's network over the processes of the recipe, as `train.session.train` does in one.
+
+    Args:
+        context: the run.
+        job: the training.
+        codec: of its model.
+        work: folder that outlives a crash.
+        rows: folder of the encoded splits.
+        refit: epochs over train and dev together; 0 trains on train and judges by dev.
+    """
+    start = work / "start"
+    start.mkdir(parents=True, exist_ok=True)
+    job.network.save(start)
+    codec.save(start)
+    order = {
+        "recipe": context.recipe.model_dump(mode="json"), "work": str(work.resolve()), "rows": str(rows.resolve()), "seconds": job.seconds,
+        "refit": refit,
+    }  # fmt: skip
+    parallel, section = context.recipe.parallel, context.recipe.launch
+    match section:
+        case LocalLaunch():
+            context.run.write_json(_ORDER, order)
+            command = [sys.executable, "-m", "smelt.pipeline.rank", str(context.run.path.resolve())]
+            threads = max(1, cores() // parallel.processes) if job.section.threads == "auto" else job.section.threads
+            group = Group(command=command, processes=parallel.processes, threads=threads, folder=work / "ranks")
+            launch(group, section, hearing(context.watch))
+        case TorchrunLaunch():
+            assert context.team is not None
+            take_part(context.run, order, context.watch, f"training-{context.team.order(order)}")
+        case _:
+            assert_never(section)
+    job.network.load_state_dict(load_file(work / _WEIGHTS))
+    return Progress(**json.loads((work / _PROGRESS).read_text(encoding="utf-8")))
+
+
+def take_part(run: RunFolder, order: Mapping, watch: Watcher, meeting: str) -> None:
+    """Do one process's share of a training. The leading process leaves the weights and the progress in the work folder."""
+    recipe, work, rows = from_dict(order["recipe"]), Path(order["work"]), Path(order["rows"])
+    section, seconds = recipe.train or Train(), recipe.launch.timeout_seconds
+    with join(recipe.parallel, find_device(section.device), seconds, meeting) as world:
+        context = Context(recipe=recipe, recipe_text="", command="", run=run, watch=watch)
+        dataset = open_dataset(run.path / "data")
+        model = load_model(work / "start")
+        encode = model.codec.encode_labels
+        own, dev = (
+            open_rows(rows / f"{name}.ids", encode(split.labels, split.ids))
+            for name, split in (("train", dataset.train), ("dev", dataset.dev))
+        )
+        job = replace(reference_job(context, dataset, model, (own, dev), order["seconds"]), world=world)
+        if order["refit"]:
+            job = replace(job, rows=join_rows(own, dev), epochs=order["refit"], selects=False)
+        progress = train(job, work, run.disk)
+        weights = whole(job.network.state_dict(), world)
+        if world.leads:
+            save_file(weights, work / "next.safetensors")
+            (work / "next.safetensors").replace(work / _WEIGHTS)
+            write_json(work / _PROGRESS, asdict(progress), run.disk)
+        world.wait()
+
+
+def wait_for_orders(context: Context) -> None:
+    """Do what the first process asks for, until it sends everybody home: one of the processes that torchrun started."""
+    for number, order in enumerate(Team().orders()):
+        take_part(context.run, order, Watcher(), f"training-{number}")
+
+
+def main(run: str, watch: Watcher) -> None:
+    """Be one process of a training that smelt started."""
+    folder = RunFolder(Path(run), Disk())
+    order = json.loads((folder.path / _ORDER).read_text(encoding="utf-8"))
+    try:
+        take_part(folder, order, watch, "training")
+    except OSError as error:
+        raise io_fault(Path(order["work"]), error) from error
+
+
+if __name__ == "__main__":
+    told = start_of_process()
+    try:
+        main(sys.argv[1], telling(told))
+    except SmeltError as error:
+        send(told, {"fault": {"code": error.exit_code, "message": error.message, "step": error.step}})
+        sys.exit(error.message)

@@ -1,0 +1,123 @@
+"""What one process of a test does: `python -m tests.parallel.cases ANSWER.json`. All cases of a world size in one process group.
+
+Each case trains a tiny network for some steps, spread in one way, and the leading process writes down losses and first gradients.
+"""
+
+import json
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+
+from smelt.models.cnn import CnnNetwork, CnnSizes
+from smelt.models.transformer import TransformerSizes, from_sizes
+from smelt.parallel.place import place
+from smelt.parallel.state import whole
+from smelt.parallel.world import REPLICATE, SHARD, World, is_joined, meeting_place
+from smelt.recipe.parallel import Parallel
+from smelt.recipe.train import AdamW, Train
+from smelt.tasks.tokens import ragged
+from smelt.train.evaluate import score_rows
+from smelt.train.fit import Plan, Training, cross_entropy, fit
+from smelt.train.optimize import build_optimizer
+from smelt.train.rows import Rows
+
+STEPS = 20
+CLASSES = 3
+SECTION = Train(batch_examples=7, batch_tokens=30, optimizer=AdamW(learning_rate=0.01), precision="fp32", seed=4)
+SPREADS = {
+    2: [{"replicate": 2}, {"shard": 2}, {"replicate": 2, "microbatches": 3}, {"shard": 2, "microbatches": 2}],
+    4: [{"replicate": 4}, {"shard": 4}, {"replicate": 2, "shard": 2}, {"replicate": 2, "shard": 2, "microbatches": 2}],
+}
+"""By processes, every way to spread a training over them."""
+
+
+def tiny_rows(count=53, seed=0):
+    """Documents of 2 to 12 tokens whose inner tokens give their class away; batches of long ones are short of rows."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(CLASSES, size=count)
+    documents = [[1, *(3 + 3 * label + generator.integers(3, size=generator.integers(1, 11))), 2] for label in labels]
+    return Rows(ragged(documents), labels)
+
+
+def tiny_bert(dropout=0.0):
+    """A BERT whose documents have unlike scores from the start: with small weights their gradients cancel down to rounding."""
+    torch.manual_seed(3)
+    sizes = TransformerSizes(vocabulary=12, layers=2, dim=12, heads=2, feed_forward=20, dropout=dropout, max_tokens=16, classes=CLASSES)
+    network = from_sizes(sizes)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(10)
+    return network
+
+
+def networks():
+    """Each network that is spread, by name."""
+    yield "bert", tiny_bert()
+    yield "cnn", CnnNetwork(CnnSizes(vocabulary=12, dim=5, filters=4, kernels=(2, 3), classes=CLASSES, dropout=0.0))
+
+
+class Noting(torch.optim.AdamW):
+    """Writes the gradients of its first step down, in full."""
+
+    first: dict[str, list[float]] | None = None
+
+    def step(self, closure=None):
+        if self.first is None:
+            gradients = {name: parameter.grad for name, parameter in self.network.named_parameters() if parameter.grad is not None}
+            self.first = {name: value.flatten().tolist() for name, value in whole(gradients, self.world).items()}
+        return super().step(closure)
+
+
+def trained(network, world):
+    """Losses of some steps, gradients before clipping changes nothing of the first one, and scores after the last."""
+    rows = tiny_rows()
+    placed = place(network, world, "fp32")
+    optimizer = build_optimizer(network, SECTION.optimizer, 1e-3)
+    optimizer.__class__ = Noting
+    optimizer.network, optimizer.world = network, world
+    plan = Plan(epochs=STEPS, steps_per_epoch=STEPS, precision="fp32", seconds=0.0)
+    section = SECTION.model_copy(update={"clip_norm": 1e6})
+    training = Training(network=placed, optimizer=optimizer, rows=rows, section=section, plan=plan, loss=cross_entropy(0.1), world=world)
+    losses = [step.loss for step, _ in zip(fit(training), range(STEPS), strict=False)]
+    scores = score_rows(placed, rows, section, classes=CLASSES, precision="fp32", world=world)
+    return {"losses": losses, "gradients": optimizer.first, "scores": scores.tolist()}
+
+
+def worlds():
+    if not is_joined():
+        yield "alone", World()
+        return
+    size = dist.get_world_size()
+    for spread in SPREADS[size]:
+        section = Parallel(**spread)
+        mesh = init_device_mesh("cpu", (section.replicate, section.shard), mesh_dim_names=(REPLICATE, SHARD))
+        yield json.dumps(spread), World(rank=dist.get_rank(), size=size, section=section, mesh=mesh)
+
+
+def main(answer: Path) -> None:
+    """Run the cases of as many processes as there are."""
+    torch.set_num_threads(1)
+    if is_joined():
+        rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        dist.init_process_group("gloo", store=meeting_place(60.0), rank=rank, world_size=size, timeout=timedelta(seconds=60))
+    found = {
+        f"{name} {spread}": trained(network, world)
+        for spread, world in worlds()
+        for name, network in networks()
+        if name == "bert" or world.section.shard == 1
+    }
+    if not is_joined() or dist.get_rank() == 0:
+        answer.write_text(json.dumps(found), encoding="utf-8")
+    if is_joined():
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

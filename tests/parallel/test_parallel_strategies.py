@@ -1,0 +1,59 @@
+"""Every way to spread a training gives the losses, gradients and scores of one process."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smelt.launch.local import Group, launch
+from smelt.recipe.parallel import LocalLaunch
+from tests.parallel.cases import SPREADS, STEPS
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZES = [pytest.param(2, id="2"), pytest.param(4, marks=pytest.mark.distributed, id="4")]
+
+
+def together(size, *arguments, folder, restarts=0):
+    """Run the cases in so many processes."""
+    group = Group(command=[sys.executable, "-m", "tests.parallel.cases", *map(str, arguments)], processes=size, threads=1, folder=folder)
+    launch(group, LocalLaunch(restarts=restarts), lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    answer = tmp_path_factory.mktemp("alone") / "answer.json"
+    subprocess.run([sys.executable, "-m", "tests.parallel.cases", answer], check=True, cwd=ROOT)
+    return json.loads(answer.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def spread(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(f"spread-{request.param}")
+    together(request.param, folder / "answer.json", folder=folder)
+    found = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    assert {name.partition(" ")[2] for name in found} == {json.dumps(one) for one in SPREADS[request.param]}
+    return found
+
+
+def far(found, want):
+    """Distance of two sets of gradients, as a share of the length of the second."""
+    assert found.keys() == want.keys()
+    differences = [np.subtract(found[name], want[name]) for name in want]
+    return np.sqrt(sum((one**2).sum() for one in differences) / sum(np.square(one).sum() for one in want.values()))
+
+
+def test_every_spread_has_the_losses_gradients_and_scores_of_one_process(spread, alone):
+    for name, found in spread.items():
+        want = alone[f"{name.partition(' ')[0]} alone"]
+        assert len(found["losses"]) == STEPS
+        np.testing.assert_allclose(found["losses"], want["losses"], rtol=1e-5, err_msg=name)
+        assert far(found["gradients"], want["gradients"]) < 1e-6, name
+        np.testing.assert_allclose(found["scores"], want["scores"], atol=1e-5, err_msg=name)
+
+
+def test_the_network_learns_in_these_steps(alone):
+    for found in alone.values():
+        assert np.mean(found["losses"][-5:]) < np.mean(found["losses"][:5])

@@ -1,0 +1,108 @@
+"""A whole recipe whose reference is trained by several processes: started by smelt, and by torchrun."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import smelt
+from smelt.cli.main import main
+from smelt.errors import RecipeFaults, UsageFault
+from smelt.models.build import load_model
+from smelt.models.session import LiveSession
+from smelt.recipe.load import load
+from tests.pipeline.test_pipeline_whole_run import RECIPE, write_project
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = RECIPE.replace(
+    "{kind: cnn, dim: 16, filters: 8, kernels: [1, 2], dropout: 0.0, max_tokens: 16, vocabulary: {size: 200}}",
+    "{kind: transformer-scratch, layers: 2, dim: 16, heads: 2, feed_forward: 16, dropout: 0.0, max_tokens: 16, vocabulary: {size: 200}}",
+).replace("epochs: 10,", "epochs: 2, refit: true,")
+
+
+def steps(run):
+    """Step, loss of every step of the log."""
+    lines = map(json.loads, (run / "train" / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    return [(line["step"], line["loss"]) for line in lines if line["event"] == "step"]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    assert main(["train", str(write_project(folder, SMALL)), "--out", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+@pytest.mark.parametrize("spread", ["{replicate: 2}", pytest.param("{shard: 2}", marks=pytest.mark.distributed)])
+def test_two_processes_log_what_one_does_and_leave_the_same_weights(alone, spread, tmp_path):
+    path = write_project(tmp_path, SMALL + f"parallel: {spread}\n")
+    assert main(["train", str(path), "--out", str(tmp_path / "run")]) == 0
+    assert [step for step, _ in steps(tmp_path / "run")] == [step for step, _ in steps(alone)]
+    assert [loss for _, loss in steps(tmp_path / "run")] == pytest.approx([loss for _, loss in steps(alone)], rel=1e-5)
+    texts = ["apple plum 1", "iron zinc lead 2", "hawk wren 3"]
+    scores = []
+    for run in (alone, tmp_path / "run"):
+        model = load_model(run / "train" / "model")
+        rows = model.codec.encode(texts)
+        scores.append(LiveSession(model.network, threads=1).scores(rows))
+    assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+def test_the_rest_of_the_run_does_not_know_of_it_and_a_second_one_does_nothing_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMELT_STATE", str(tmp_path / "state"))
+    path = write_project(tmp_path, RECIPE + "parallel: {replicate: 2, microbatches: 2}\n")
+    first = smelt.run(path, tmp_path / "run")
+    assert first.verdict
+    assert first.verdict.certified
+    before = (tmp_path / "run" / "train" / "manifest.json").stat().st_mtime_ns
+    # One process goes on with what two have made.
+    assert smelt.run(path, tmp_path / "run", overrides=["parallel.replicate=1"]).verdict == first.verdict
+    assert (tmp_path / "run" / "train" / "manifest.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.distributed
+def test_torchrun_starts_the_processes_and_the_first_does_the_job(alone, tmp_path):
+    path = write_project(tmp_path, SMALL + "parallel: {replicate: 2}\nlaunch: {kind: torchrun}\n")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "smelt", "train", str(path)]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "run")], env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=ROOT, capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("train is done") == 1
+    assert [loss for _, loss in steps(tmp_path / "run")] == pytest.approx([loss for _, loss in steps(alone)], rel=1e-5)
+
+
+def test_torchrun_and_the_recipe_have_to_agree(tmp_path, monkeypatch):
+    path = write_project(tmp_path, RECIPE + "launch: {kind: torchrun}\n")
+    with pytest.raises(UsageFault, match="torchrun did not start this command"):
+        smelt.run(path, tmp_path / "run")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageFault, match="torchrun started this command"):
+        smelt.run(path, tmp_path / "run", overrides=["launch={kind: local}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("parallel: {shard: 2, sync_every: 4}", "above 1 needs whole copies"),
+        ("parallel: {replicate: 9}", "9 processes with 1 microbatches share 8 examples: take at most 8 processes"),
+        ("parallel: {replicate: 2, microbatches: 5}", "take at most 1 processes, fewer microbatches, or a larger train.batch_examples"),
+        ("parallel: {replicate: 0}", "got 0, want a whole number of at least 1"),
+    ],
+)
+def test_a_spread_that_cannot_be_is_refused_with_what_can(text, message, tmp_path):
+    path = write_project(tmp_path, RECIPE + text + "\n")
+    with pytest.raises(RecipeFaults) as caught:
+        load(path)
+    assert message in str(caught.value)
+
+
+def test_an_rnn_is_not_split(tmp_path):
+    path = write_project(tmp_path, RECIPE.replace("{kind: cnn, dim: 16, filters: 8, kernels: [1, 2],", "{kind: rnn, dim: 16,"))
+    with pytest.raises(RecipeFaults, match="a model of kind 'rnn' is not split: take shard: 1"):
+        load(path, ["parallel.shard=2"])
