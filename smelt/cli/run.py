@@ -10,6 +10,7 @@ from rich.table import Table
 from smelt.cli.progress import Progress
 from smelt.errors import UsageFault
 from smelt.language import say
+from smelt.launch.torchrun import is_joined, leads
 from smelt.pipeline.judge import CLASSES
 from smelt.pipeline.run import Result, Span, run_stages
 from smelt.recipe.load import load
@@ -31,6 +32,8 @@ def main(options: argparse.Namespace) -> int:
     console = Console(highlight=False, markup=False, emoji=False)
     with Progress(console) as progress:
         result = run_stages(path, recipe, folder, span=Span(options.start, until), watch=progress.watcher())
+    if not leads():
+        return 0
     _show_times(console, result, time.monotonic() - started)
     if result.verdict is None:
         console.print(say("{stage} is done: {run}", stage=until, run=result.run))
@@ -38,7 +41,8 @@ def main(options: argparse.Namespace) -> int:
     if recipe.train and recipe.train.report == "classes":
         console.print("\n" + (result.run / CLASSES).read_text(encoding="utf-8"), markup=False, soft_wrap=True)
     show_outcome(console, result, until)
-    return 0 if result.verdict.certified else NOT_CERTIFIED
+    # torchrun takes every other code for a crash, and starts all again.
+    return 0 if result.verdict.certified or is_joined() else NOT_CERTIFIED
 
 
 def show_outcome(console: Console, result: Result, until: str) -> None:

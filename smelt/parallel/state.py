@@ -1,9 +1,9 @@
-"""Tensors that are spread over processes, put together and taken apart."""
+"""Tensors that are spread over processes, put together."""
 
 from collections.abc import Mapping
 
 from torch import Tensor
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
 
 from smelt.parallel.world import World
 
@@ -16,10 +16,3 @@ def whole(tensors: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:
         if world.leads:
             found[name] = full.detach().to("cpu", copy=True).contiguous()
     return found
-
-
-def like(full: Tensor, spread: Tensor) -> Tensor:
-    """Return this process's part of a tensor that every process has in full, laid out as another one is."""
-    if not isinstance(spread, DTensor):
-        return full
-    return distribute_tensor(full.to(spread.device), spread.device_mesh, spread.placements, src_data_rank=None)

@@ -54,21 +54,17 @@ class World:
         dist.all_reduce(total)
         return total
 
+    def tell(self, number: int) -> int:
+        """Return the leading process's number."""
+        if self.size == 1:
+            return number
+        told = torch.tensor([number], device=self.device)
+        dist.broadcast(told, 0)
+        return int(told)
+
     def follow(self, decision: bool) -> bool:  # noqa: FBT001  it is the value itself
         """Return what the leading process decided."""
-        if self.size == 1:
-            return decision
-        told = torch.tensor([int(decision)], device=self.device)
-        dist.broadcast(told, 0)
-        return bool(told)
-
-    def gather(self, value: Tensor) -> list[Tensor]:
-        """Return each process's tensor, all of one shape, in the order of the ranks."""
-        if self.size == 1:
-            return [value]
-        found = [torch.empty_like(value, device=self.device) for _ in range(self.size)]
-        dist.all_gather(found, value.to(self.device))
-        return [one.to(value.device) for one in found]
+        return bool(self.tell(int(decision)))
 
     def wait(self) -> None:
         """Wait until all are here."""
@@ -77,11 +73,6 @@ class World:
 
 
 ALONE = World()
-
-
-def is_joined() -> bool:
-    """Whether someone started this process as one of several."""
-    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """From a recipe to a verdict: the stages in order, each skipped where its result already stands."""
 
-import os
 import platform
 import shlex
 import sys
@@ -19,7 +18,7 @@ from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
 from smelt.errors import UsageFault
 from smelt.language import say
-from smelt.parallel.world import is_joined
+from smelt.launch.torchrun import is_joined, leads
 from smelt.pipeline.compress import compress, more_texts
 from smelt.pipeline.context import Context, Watcher, resolve_paths
 from smelt.pipeline.frontier import Bench
@@ -147,7 +146,7 @@ def _assembled(context: Context) -> Iterator[Context | None]:
         )  # fmt: skip
     if not isinstance(section, TorchrunLaunch):
         yield context
-    elif os.environ["RANK"] != "0":
+    elif not leads():
         wait_for_orders(context)
         yield None
     else:

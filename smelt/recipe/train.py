@@ -71,6 +71,8 @@ class Train(Section):
     """Arithmetic of the forward pass. `auto` measures both and takes bf16 where this machine gains by it."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0
     """Minutes between checkpoints; the end of an epoch is always one."""
+    checkpoints: Count = 2
+    """How many checkpoints are kept while training lasts; an older one is taken where the newest is damaged."""
     threads: Count | Literal["auto"] = "auto"
     """CPU threads. `auto` takes all cores."""
     seed: Annotated[int, Field(ge=0)] = 0

@@ -1,21 +1,36 @@
-"""Where training stands: weights, optimizer, random state, history. Safetensors and JSON; written whole or not at all."""
+"""Where training stands: weights, optimizer, random state, history. Safetensors and JSON; written whole or not at all.
+
+Every process writes what it holds, by torch's distributed checkpoint into safetensors, whose headers say which part of which tensor
+it is; any other number of processes reads its parts from that.
+"""
 
 import json
+import logging
 import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Self
 
 import torch
-from safetensors.torch import load_file, save_file
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.metadata import TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 
-from smelt.parallel.state import like, whole
+from smelt.language import say
 from smelt.parallel.world import ALONE, World
 from smelt.run.disk import Disk, commit_folder, discard, read_manifest
 from smelt.train.device import device_of
 
-_TENSORS = "state.safetensors"
+_LOG = logging.getLogger("smelt")
 _PROGRESS = "progress.json"
+_NEXT = "next.tmp"
 _NEWCOMER = 1_000_003
 
 
@@ -43,64 +58,154 @@ class Learner:
     world: World = ALONE
 
 
-def save_checkpoint(folder: Path, learner: Learner, progress: Progress, best: dict[str, Tensor], disk: Disk) -> None:
-    """Replace the checkpoint in a folder: write `next`, then give it its number; older ones go afterwards.
+class Checkpoints:
+    """The checkpoints of one training in their folder. All processes of the world make the same calls.
 
-    All processes of the world call it. Shards are put together, so that any number of processes can go on from it.
+    Writing goes on beside the training: what went wrong with it is said by the next call. Leaving the `with` waits for it.
     """
-    network, optimizer, world = learner.network, learner.optimizer, learner.world
-    tensors = {f"model.{name}": tensor for name, tensor in network.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items() if isinstance(value, Tensor)}
-    tensors |= {f"random.{rank}": state for rank, state in enumerate(world.gather(torch.get_rng_state()))}
-    if device_of(network).type == "cuda":
-        tensors |= {f"random_cuda.{rank}": state for rank, state in enumerate(world.gather(torch.cuda.get_rng_state()))}
-    full = whole(tensors, world)
-    if world.leads:
-        _write(folder, full, progress, disk)
-    world.wait()
+
+    def __init__(self, folder: Path, learner: Learner, disk: Disk, *, kept: int = 2) -> None:
+        """Take the folder, what learns, the disk to write through, and how many checkpoints stay."""
+        self._folder, self._learner, self._disk, self._kept = folder, learner, disk, kept
+        # What the processes say to each other while they write must not mix with what they say while they train.
+        group = dist.new_group(backend="gloo") if learner.world.size > 1 else None
+        assert not isinstance(group, int)
+        self._group = group
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait until what was saved stands; where an error is on its way, it is that one that is told."""
+        self._thread.shutdown()
+        if kind is None:
+            self.wait()
+
+    def save(self, progress: Progress, best: Mapping[str, Tensor]) -> None:
+        """Write where training stands now; what changes later does not matter to it.
+
+        Args:
+            progress: of this moment.
+            best: weights of the best epoch.
+        """
+        self.wait()
+        tensors = {name: tensor.detach().clone() for name, tensor in _tensors(self._learner, best)}
+        words = json.dumps(asdict(progress))
+        work = self._folder / _NEXT
+        if self._learner.world.leads:
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+        self._learner.world.wait()
+        self._writing = self._thread.submit(self._write, tensors, words, progress.step)
+
+    def _write(self, tensors: dict[str, Tensor], words: str, step: int) -> None:
+        """Write all shards, then let the folder appear under its number; older ones go afterwards."""
+        work, target = self._folder / _NEXT, self._folder / f"step-{step:09d}"
+        writer = HuggingFaceStorageWriter(str(work), save_distributed=True)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                save(tensors, storage_writer=writer, process_group=self._group, no_dist=self._group is None)
+        except CheckpointException as error:
+            raise _cause(error) from error
+        if self._learner.world.leads:
+            (work / _PROGRESS).write_text(words, encoding="utf-8")
+            commit_folder(work, target, {"step": step}, self._disk)
+            for path in sorted(self._folder.glob("step-*"), reverse=True)[self._kept :]:
+                discard(path, self._disk)
+
+    def wait(self) -> None:
+        """Wait until what was saved stands.
+
+        Raises:
+            EnvironmentFault: the disk is full, read-only or failing.
+        """
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def load(self) -> tuple[Progress, dict[str, Tensor]] | None:
+        """Restore the newest whole checkpoint into network, optimizer and torch's random state; say which damaged ones are passed over.
+
+        It may have been written by any number of processes, and spread in any way. A process that was not among them begins a random state.
+
+        Returns:
+            Progress and the best epoch's weights; None if there is no whole checkpoint.
+        """
+        world = self._learner.world
+        step = world.tell(self._newest() if world.leads else 0)
+        if step < 0:
+            return None
+        folder = self._folder / f"step-{step:09d}"
+        reader = HuggingFaceStorageReader(str(folder))
+        stored = {name: one for name, one in reader.read_metadata().state_dict_metadata.items() if isinstance(one, TensorStorageMetadata)}
+        tensors = _places(self._learner, stored)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            load(tensors, storage_reader=reader, process_group=self._group, no_dist=self._group is None)
+        progress = Progress(**json.loads((folder / _PROGRESS).read_text(encoding="utf-8")))
+        self._learner.network.load_state_dict(_under(tensors, "model."))
+        _restore_optimizer(self._learner.optimizer, _under(tensors, "optimizer."))
+        _restore_random(tensors, progress, device_of(self._learner.network), world.rank)
+        return progress, _under(tensors, "best.")
+
+    def _newest(self) -> int:
+        """Return the step of the newest checkpoint that is whole, by its hashes; -1 if there is none."""
+        for path in sorted(self._folder.glob("step-*"), reverse=True):
+            if read_manifest(path) is not None:
+                return int(path.name.removeprefix("step-"))
+            _LOG.warning("%s", say("{path}: this checkpoint is damaged; an older one is taken, or the start", path=path))
+        return -1
 
 
-def _write(folder: Path, tensors: dict[str, Tensor], progress: Progress, disk: Disk) -> None:
-    work = folder / "next.tmp"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    save_file(tensors, work / _TENSORS)
-    (work / _PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf-8")
-    target = folder / f"step-{progress.step:09d}"
-    older = [path for path in folder.glob("step-*") if path != target]
-    commit_folder(work, target, {"step": progress.step}, disk)
-    for path in older:
-        discard(path, disk)
+def _tensors(learner: Learner, best: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Yield everything that a checkpoint holds, each under its own name. A process's random state has its rank in its name."""
+    for name, tensor in learner.network.state_dict().items():
+        yield f"model.{name}", tensor
+    for name, tensor in best.items():
+        yield f"best.{name}", tensor
+    for number, state in learner.optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            if isinstance(value, Tensor):
+                yield f"optimizer.{number}.{name}", value
+    yield f"random.{learner.world.rank}", torch.get_rng_state()
+    if device_of(learner.network).type == "cuda":
+        yield f"random_cuda.{learner.world.rank}", torch.cuda.get_rng_state()
 
 
-def load_checkpoint(folder: Path, learner: Learner) -> tuple[Progress, dict[str, Tensor]] | None:
-    """Restore the newest whole checkpoint into network, optimizer and torch's random state.
-
-    It may have been written by any number of processes, and spread in any way. A process that was not among them begins a random state.
-
-    Returns:
-        Progress and the best epoch's weights; None if there is no whole checkpoint.
-    """
-    found = next((path for path in sorted(folder.glob("step-*"), reverse=True) if read_manifest(path) is not None), None)
-    if found is None:
-        return None
-    tensors, progress = load_file(found / _TENSORS), Progress(**json.loads((found / _PROGRESS).read_text(encoding="utf-8")))
+def _places(learner: Learner, stored: Mapping[str, TensorStorageMetadata]) -> dict[str, Tensor]:
+    """Return tensors to fill, spread as this learner is: those that are stored and that this process needs."""
     own = learner.network.state_dict()
-    learner.network.load_state_dict({name: like(tensor, own[name]) for name, tensor in _under(tensors, "model.").items()})
-    _restore_optimizer(learner.optimizer, _under(tensors, "optimizer."))
-    _restore_random(tensors, progress, device_of(learner.network), learner.world.rank)
-    return progress, {name: like(tensor, own[name]) for name, tensor in _under(tensors, "best.").items()}
+    parameters = [parameter for group in learner.optimizer.param_groups for parameter in group["params"]]
+    places = {}
+    for name, facts in stored.items():
+        kind, _, rest = name.partition(".")
+        model = own.get(rest) if kind in ("model", "best") else None
+        if kind == "optimizer":
+            model = parameters[int(rest.partition(".")[0])]
+            model = model if model.shape == facts.size else None
+        if kind in ("random", "random_cuda") and rest != str(learner.world.rank):
+            continue
+        empty = torch.empty(facts.size, dtype=facts.properties.dtype)
+        places[name] = empty if model is None else torch.empty_like(model, dtype=facts.properties.dtype, requires_grad=False)
+    return places
+
+
+def _cause(error: CheckpointException) -> BaseException:
+    """Return what went wrong in the first process in which something did."""
+    for failure, _ in error.failures.values():
+        return failure
+    return error
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         number, _, key = name.partition(".")
-        parameter = parameters[int(number)]
-        state.setdefault(int(number), {})[key] = like(tensor, parameter) if tensor.shape == parameter.shape else tensor
+        state.setdefault(int(number), {})[key] = tensor
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
 
 

@@ -18,7 +18,7 @@ from smelt.parallel.place import place
 from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
 from smelt.run.disk import Disk, write_file, write_json
-from smelt.train.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
+from smelt.train.checkpoint import Checkpoints, Learner, Progress
 from smelt.train.device import find_device
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import Loss, Plan, Step, Training, fit
@@ -87,20 +87,24 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
         job.network, job.section.optimizer, job.auto_rate * rate_for(job.network, job.rows, job.section), head=job.head
     )
     training = Training(network=placed, optimizer=optimizer, rows=job.rows, section=job.section, plan=plan, loss=job.loss, world=job.world)
-    progress, best = load_checkpoint(work / "checkpoints", Learner(job.network, optimizer, job.world)) or (Progress(), {})
-    if job.world.leads:
-        _cut_log(work / LOG, progress.step, disk)
-        if progress.step:
-            _LOG.info("%s: resumes after step %d", job.name, progress.step)
-    if not _finished(progress, plan, job.section):
-        best = _run(job, training, progress, best, work, disk)
+    learner = Learner(job.network, optimizer, job.world)
+    with Checkpoints(work / "checkpoints", learner, disk, kept=job.section.checkpoints) as checkpoints:
+        progress, best = checkpoints.load() or (Progress(), {})
+        if job.world.leads:
+            _cut_log(work / LOG, progress.step, disk)
+            if progress.step:
+                _LOG.info("%s: resumes after step %d", job.name, progress.step)
+        if not _finished(progress, plan, job.section):
+            best = _run(job, training, progress, best, work, checkpoints)
     if best:
         job.network.load_state_dict(best)
     job.network.cpu()
     return progress
 
 
-def _run(job: Job, training: Training, progress: Progress, best: dict[str, Tensor], work: Path, disk: Disk) -> dict[str, Tensor]:
+def _run(
+    job: Job, training: Training, progress: Progress, best: dict[str, Tensor], work: Path, checkpoints: Checkpoints
+) -> dict[str, Tensor]:  # fmt: skip
     saved = tick = time.monotonic()
     for step in fit(training, start=progress.step):
         now = time.monotonic()
@@ -113,7 +117,7 @@ def _run(job: Job, training: Training, progress: Progress, best: dict[str, Tenso
         if step.ends_epoch:
             best = _judge_epoch(job, training, progress, step, best, work) if job.selects else _pass_epoch(progress, step)
         if step.ends_epoch or _is_due(job, step, now - saved):
-            save_checkpoint(work / "checkpoints", Learner(job.network, training.optimizer, job.world), progress, best, disk)
+            checkpoints.save(progress, best)
             saved = time.monotonic()
         if _finished(progress, training.plan, job.section):
             break

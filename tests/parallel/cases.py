@@ -14,11 +14,12 @@ import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 
+from smelt.launch.torchrun import is_joined
 from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.models.transformer import TransformerSizes, from_sizes
 from smelt.parallel.place import place
 from smelt.parallel.state import whole
-from smelt.parallel.world import REPLICATE, SHARD, World, is_joined, meeting_place
+from smelt.parallel.world import REPLICATE, SHARD, World, meeting_place
 from smelt.recipe.parallel import Parallel
 from smelt.recipe.train import AdamW, Train
 from smelt.tasks.tokens import ragged

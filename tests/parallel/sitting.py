@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from smelt.parallel.world import ALONE, ATTEMPT, is_joined, join
+from smelt.launch.torchrun import is_joined
+from smelt.parallel.world import ALONE, ATTEMPT, join
 from smelt.recipe.parallel import Parallel
 from smelt.recipe.train import AdamW, Augment, Train
 from smelt.run.disk import Disk

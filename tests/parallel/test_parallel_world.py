@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from smelt.data.batch import token_batches
 from smelt.errors import EnvironmentFault
-from smelt.parallel.world import ALONE, World, is_joined, join
+from smelt.launch.torchrun import is_joined
+from smelt.parallel.world import ALONE, World, join
 from smelt.recipe.parallel import Parallel
 
 
@@ -39,7 +40,7 @@ def test_the_order_of_examples_is_the_same_for_every_number_of_processes_and_aft
 def test_alone_every_collective_is_the_identity():
     value = torch.tensor([1.0, 2.0])
     assert ALONE.sum(value) is value
-    assert ALONE.gather(value) == [value]
+    assert ALONE.tell(3) == 3
     assert [ALONE.follow(decision) for decision in (True, False)] == [True, False]
     assert ALONE.leads
     ALONE.wait()

@@ -1,11 +1,11 @@
 import os
-import shutil
 
 import pytest
 import torch
 
 from smelt.recipe.train import AdamW, Sgd
-from smelt.train.checkpoint import Learner, Progress, load_checkpoint, save_checkpoint
+from smelt.run.disk import Disk
+from smelt.train.checkpoint import Checkpoints, Learner, Progress
 from smelt.train.optimize import build_optimizer
 
 
@@ -31,13 +31,18 @@ class State:
         progress = Progress(
             step=step, best_epoch=1, best_score=step / 10, history=[{"epoch": 0.0}], loss_sum=2.5, loss_count=3, seconds=1.5
         )
-        save_checkpoint(folder, Learner(self.network, self.optimizer), progress, {"outer.bias": torch.full((3,), float(step))}, disk)
+        with Checkpoints(folder, Learner(self.network, self.optimizer), disk) as checkpoints:
+            checkpoints.save(progress, {"outer.bias": torch.full((3,), float(step))})
+
+
+def load(folder, network, optimizer):
+    return Checkpoints(folder, Learner(network, optimizer), Disk()).load()
 
 
 def step_of(folder, make_cnn):
     """Load as the next process would; return the step if every part is of that step, None if there is no checkpoint."""
     network = make_cnn()
-    found = load_checkpoint(folder, Learner(network, build_optimizer(network, AdamW(), 0.1)))
+    found = load(folder, network, build_optimizer(network, AdamW(), 0.1))
     if found is None:
         return None
     progress, best = found
@@ -53,9 +58,7 @@ def two(tmp_path, make_cnn, disk):
     """A folder with the checkpoints of steps 1 and 2."""
     state = State(make_cnn()).train(2)
     state.save(tmp_path, 1, disk)
-    shutil.copytree(tmp_path / "step-000000001", tmp_path / "aside")
     state.save(tmp_path, 2, disk)
-    (tmp_path / "aside").rename(tmp_path / "step-000000001")
     return tmp_path
 
 
@@ -77,14 +80,14 @@ def remove(path):
     path.unlink()
 
 
-FILES = ("state.safetensors", "progress.json", "manifest.json")
+FILES = ("shard-00001-model-00001-of-00001.safetensors", "progress.json", "manifest.json")
 
 
 @pytest.mark.parametrize("section", [AdamW(), Sgd(), Sgd(momentum=0.0)], ids=["adamw", "sgd", "sgd without momentum"])
 def test_network_and_optimizer_come_back_as_they_were(tmp_path, make_cnn, disk, section):
     first, second = State(make_cnn(), section).train(3), State(make_cnn(), section)
     first.save(tmp_path, 3, disk)
-    load_checkpoint(tmp_path, Learner(second.network, second.optimizer))
+    load(tmp_path, second.network, second.optimizer)
     first.train(2)
     second.train(2)
     assert all(torch.equal(tensor, second.network.state_dict()[name]) for name, tensor in first.network.state_dict().items())
@@ -93,7 +96,7 @@ def test_network_and_optimizer_come_back_as_they_were(tmp_path, make_cnn, disk, 
 def test_progress_and_best_weights_come_back_as_they_were(tmp_path, make_cnn, disk):
     state = State(make_cnn()).train(1)
     state.save(tmp_path, 7, disk)
-    progress, best = load_checkpoint(tmp_path, Learner(state.network, state.optimizer))
+    progress, best = load(tmp_path, state.network, state.optimizer)
     want = Progress(step=7, best_epoch=1, best_score=0.7, history=[{"epoch": 0.0}], loss_sum=2.5, loss_count=3, seconds=1.5)
     assert progress == want
     assert {name: tensor.tolist() for name, tensor in best.items()} == {"outer.bias": [7.0, 7.0, 7.0]}
@@ -103,24 +106,37 @@ def test_random_numbers_go_on_where_they_were(tmp_path, make_cnn, disk):
     state = State(make_cnn()).train(1)
     torch.manual_seed(12)
     torch.rand(5)
-    save_checkpoint(tmp_path, Learner(state.network, state.optimizer), Progress(step=1), {}, disk)
+    checkpoints = Checkpoints(tmp_path, Learner(state.network, state.optimizer), disk)
+    checkpoints.save(Progress(step=1), {})
     want = torch.rand(3)
+    checkpoints.wait()
     torch.manual_seed(99)
-    load_checkpoint(tmp_path, Learner(state.network, state.optimizer))
+    load(tmp_path, state.network, state.optimizer)
     assert torch.equal(torch.rand(3), want)
 
 
 def test_a_folder_without_checkpoint_changes_nothing(tmp_path, make_cnn):
     state, twin = State(make_cnn()), make_cnn()
-    assert load_checkpoint(tmp_path / "none", Learner(state.network, state.optimizer)) is None
+    assert load(tmp_path / "none", state.network, state.optimizer) is None
     assert all(torch.equal(tensor, twin.state_dict()[name]) for name, tensor in state.network.state_dict().items())
 
 
-def test_only_the_newest_checkpoint_is_kept(tmp_path, make_cnn, disk):
+def test_the_newest_two_checkpoints_are_kept(tmp_path, make_cnn, disk):
     state = State(make_cnn()).train(1)
-    for step in (1, 2, 10):
+    for step in (1, 2, 9, 10):
         state.save(tmp_path, step, disk)
-    assert [path.name for path in tmp_path.iterdir()] == ["step-000000010"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-000000009", "step-000000010"]
+
+
+def test_what_changes_while_a_checkpoint_is_written_is_not_in_it(tmp_path, make_cnn, disk):
+    state = State(make_cnn()).train(1)
+    before = {name: tensor.clone() for name, tensor in state.network.state_dict().items()}
+    checkpoints = Checkpoints(tmp_path, Learner(state.network, state.optimizer), disk)
+    checkpoints.save(Progress(step=1), {})
+    state.train(3)
+    checkpoints.wait()
+    load(tmp_path, state.network, state.optimizer)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in state.network.state_dict().items())
 
 
 def test_of_two_whole_checkpoints_the_newer_one_is_taken(two, make_cnn):
@@ -129,9 +145,10 @@ def test_of_two_whole_checkpoints_the_newer_one_is_taken(two, make_cnn):
 
 @pytest.mark.parametrize("damage", [cut, empty, flip, remove])
 @pytest.mark.parametrize("name", FILES)
-def test_a_damaged_checkpoint_is_passed_over_for_the_older_one(two, make_cnn, name, damage):
+def test_a_damaged_checkpoint_is_passed_over_for_the_older_one(two, make_cnn, name, damage, caplog):
     damage(two / "step-000000002" / name)
     assert step_of(two, make_cnn) == 1
+    assert "step-000000002: this checkpoint is damaged; an older one is taken" in caplog.text
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -143,7 +160,7 @@ def test_no_checkpoint_is_better_than_a_damaged_one(two, make_cnn, name):
 
 def test_what_a_crash_left_half_written_is_written_anew(tmp_path, make_cnn, disk):
     (tmp_path / "next.tmp").mkdir()
-    (tmp_path / "next.tmp" / "state.safetensors").write_bytes(b"half")
+    (tmp_path / "next.tmp" / FILES[0]).write_bytes(b"half")
     (tmp_path / "next.tmp" / "rubbish").write_bytes(b"half")
     State(make_cnn()).train(1).save(tmp_path, 1, disk)
     assert step_of(tmp_path, make_cnn) == 1
