@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from smelt.models.slices import SlicedNetwork, Widths, head_width, keep_columns, keep_heads, linear_of, parts_of, widths_of
+from smelt.models.parts import head_width, linear_of
+from smelt.models.slices import SlicedNetwork, Widths, keep_columns, keep_heads, parts_of, widths_of
 from smelt.models.transformer import layers_of
 from smelt.train.fit import Loss
 from smelt.train.loader import Batch
@@ -63,7 +64,8 @@ def price(measure: Callable[[SlicedNetwork], float], network: SlicedNetwork) -> 
 
 def importance(network: SlicedNetwork, batches: Sequence[Batch], loss: Loss) -> Importance:
     """Sum over batches what each part matters."""
-    parts, width, widths = parts_of(network), head_width(network), widths_of(network)
+    parts, widths = parts_of(network), widths_of(network)
+    width = head_width(network, parts)
     total = Importance([torch.zeros(heads) for heads in widths.heads], [torch.zeros(columns) for columns in widths.columns],
                        torch.zeros(widths.dim))  # fmt: skip
     network.eval()

@@ -1,8 +1,5 @@
 """Transformers with fewer heads, narrower feed-forward layers and a narrower state than their architecture has: cut, saved, opened.
 
-Where the parts of a layer are is plain data, one line per family of architectures. The library's own modules run on, with smaller
-matrices; their forward passes ask the matrices, not the configuration, how many heads there are.
-
 Shape letters: D width of the state, H heads, E width of a head, F feed-forward columns.
 """
 
@@ -19,31 +16,11 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 from smelt.errors import UsageFault
 from smelt.language import say
 from smelt.models.network import CONFIG, WEIGHTS, read_weights
+from smelt.models.parts import KNOWN, Parts, find_parts, head_width, linear_of
 from smelt.models.transformer import TransformerNetwork, layers_of
 
 FAMILY = "sliced"
 _LOW, _HIGH = 1, 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Names of a layer's matrices."""
-
-    query: str
-    key: str
-    value: str
-    output: str
-    up: str
-    down: str
-
-
-_BERT = Parts(
-    "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense"
-)
-_PARTS = {
-    **dict.fromkeys(("bert", "roberta", "camembert", "xlm-roberta", "electra"), _BERT),
-    "distilbert": Parts("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +37,7 @@ class Widths:
 
 def can_slice(network: nn.Module) -> bool:
     """Say whether the parts of this network's layers are known."""
-    return isinstance(network, TransformerNetwork) and network.hugging_face.config.model_type in _PARTS
+    return find_parts(network) is not None
 
 
 def parts_of(network: TransformerNetwork) -> Parts:
@@ -69,24 +46,18 @@ def parts_of(network: TransformerNetwork) -> Parts:
     Raises:
         UsageFault: the architecture is none of those that are known.
     """
-    architecture = network.hugging_face.config.model_type
-    if architecture not in _PARTS:
-        raise UsageFault(
-            say("a model of type {architecture} cannot be made narrower", architecture=architecture),
-            step=say("Known are {known}.", known=", ".join(sorted(_PARTS))),
-        )
-    return _PARTS[architecture]
-
-
-def head_width(network: TransformerNetwork) -> int:
-    """Return E. Cutting never changes it."""
-    attention = layers_of(network.hugging_face)[0].get_submodule(parts_of(network).query.rpartition(".")[0])
-    return int(attention.attention_head_size)  # pyright: ignore[reportArgumentType]  a number on every family above
+    if parts := find_parts(network):
+        return parts
+    raise UsageFault(
+        say("a model of type {architecture} cannot be made narrower", architecture=network.hugging_face.config.model_type),
+        step=say("Known are {known}.", known=", ".join(KNOWN)),
+    )
 
 
 def widths_of(network: TransformerNetwork) -> Widths:
     """Return what the network's matrices measure."""
-    parts, layers, width = parts_of(network), layers_of(network.hugging_face), head_width(network)
+    parts, layers = parts_of(network), layers_of(network.hugging_face)
+    width = head_width(network, parts)
     return Widths(
         dim=network.embedding.embedding_dim,
         heads=tuple(linear_of(layer, parts.query).out_features // width for layer in layers),
@@ -96,7 +67,8 @@ def widths_of(network: TransformerNetwork) -> Widths:
 
 def keep_heads(network: TransformerNetwork, layer: int, heads: Sequence[int]) -> None:
     """Cut a layer's attention down to the given heads, in place."""
-    parts, width = parts_of(network), head_width(network)
+    parts = parts_of(network)
+    width = head_width(network, parts)
     module = layers_of(network.hugging_face)[layer]
     kept = torch.cat([torch.arange(head * width, (head + 1) * width) for head in sorted(heads)])
     for name in (parts.query, parts.key, parts.value):
@@ -118,9 +90,9 @@ def keep_dims(network: TransformerNetwork, dims: Sequence[int]) -> None:
     parts = parts_of(network)
     inner = {id(linear_of(layer, name)) for layer in layers_of(network.hugging_face) for name in astuple(parts)}
     for layer in layers_of(network.hugging_face):
-        for name in (parts.query, parts.key, parts.value, parts.up):
+        for name in parts.by_row:
             _keep(linear_of(layer, name), columns=kept)
-        for name in (parts.output, parts.down):
+        for name in parts.by_column:
             _keep(linear_of(layer, name), rows=kept)
     for module in network.hugging_face.modules():
         if isinstance(module, nn.Embedding) and module.embedding_dim == before:
@@ -180,13 +152,6 @@ def open_sliced(folder: Path, facts: dict) -> SlicedNetwork:
     read_weights(network.hugging_face, folder)
     network.eval()
     return network
-
-
-def linear_of(layer: nn.Module, name: str) -> nn.Linear:
-    """Return one of a layer's matrices."""
-    module = layer.get_submodule(name)
-    assert isinstance(module, nn.Linear)
-    return module
 
 
 def _keep(linear: nn.Linear, *, rows: Tensor | None = None, columns: Tensor | None = None) -> None:

@@ -1,39 +1,112 @@
-"""Spread a network over the processes: copies, shards, or copies of shards."""
+"""Spread a network over the processes: copies, shards, matrices that are split, and their products."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
+from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
 
+from smelt.errors import UsageFault
+from smelt.language import say
 from smelt.models.network import Network
-from smelt.parallel.world import SHARD, World
+from smelt.models.parts import KNOWN, Parts, find_parts, head_width, linear_of
+from smelt.models.transformer import TransformerNetwork
+from smelt.parallel.world import REPLICATE, SHARD, TENSOR, World
+
+_TINY = 1e-6
+"""As in torch's own clipping."""
 
 
 def place(network: Network, world: World, precision: Literal["fp32", "bf16"]) -> Network:
-    """Return what is called in the network's stead; its gradients are the mean over all processes.
+    """Return what is called in the network's stead; its gradients are the mean over all processes that read other examples.
 
     Args:
-        network: where its device is; sharded in place.
+        network: where its device is; split and sharded in place.
         world: the processes.
         precision: of what shards send each other; gradients are summed in fp32.
+
+    Raises:
+        UsageFault: the network cannot be split by so many.
     """
     section = world.section
     if world.size == 1 or section.sync_every > 1:
         return network
     assert world.mesh is not None
-    if section.shard == 1:
+    if section.tensor > 1:
+        split(network, world.mesh[TENSOR])
+    if world.readers == 1:
+        return network
+    if section.shard == section.tensor == 1:
         # The graph is the same in every step: parameters that it does not use are found once.
         return cast("Network", DistributedDataParallel(network, static_graph=section.microbatches == 1))
-    mesh = world.mesh if section.replicate > 1 else world.mesh[SHARD]
+    mesh = world.mesh[REPLICATE, SHARD] if section.replicate > 1 else world.mesh[SHARD]
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16 if precision == "bf16" else None, reduce_dtype=torch.float32)
     for block in network.blocks():
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(network, mesh=mesh, mp_policy=policy)
     return network
+
+
+def split(network: Network, mesh: DeviceMesh) -> None:
+    """Give each process of the mesh its share of every layer's heads and feed-forward columns. Shoeybi et al. 2019, arXiv 1909.08053.
+
+    Raises:
+        UsageFault: see `check_split`.
+    """
+    parts = check_split(network, mesh.size())
+    for block in network.blocks():
+        plan: dict[str, ParallelStyle] = {name: ColwiseParallel() for name in parts.by_row}
+        plan |= {name: RowwiseParallel() for name in parts.by_column}
+        parallelize_module(block, mesh, plan)
+
+
+def check_split(network: Network, tensor: int) -> Parts:
+    """Return the matrices to split.
+
+    Raises:
+        UsageFault: the architecture is unknown, or its heads or columns cannot be shared evenly; it names what can be.
+    """
+    parts = find_parts(network)
+    if parts is None or not isinstance(network, TransformerNetwork):
+        raise UsageFault(
+            say("parallel.tensor: the matrices of this model cannot be split"), step=say("Known are {known}.", known=", ".join(KNOWN))
+        )
+    width = head_width(network, parts)
+    layers = [(linear_of(block, parts.query).out_features // width, linear_of(block, parts.up).out_features) for block in network.blocks()]
+    if any(heads % tensor or columns % tensor for heads, columns in layers):
+        most = min(heads for heads, _ in layers)
+        legal = [n for n in range(1, most + 1) if not any(heads % n or columns % n for heads, columns in layers)]
+        raise UsageFault(
+            say("parallel.tensor: {tensor} processes cannot share {heads} heads and {columns} feed-forward columns evenly",
+                tensor=tensor, heads=layers[0][0], columns=layers[0][1]),
+            step=say("Take one of {legal}.", legal=", ".join(map(str, legal))),
+        )  # fmt: skip
+    return parts
+
+
+def clip(network: nn.Module, longest: float, world: World) -> None:
+    """Scale the gradients down together where they are longer than that.
+
+    Args:
+        network: with gradients; in a world of several, matrices may be spread in different ways.
+        longest: Euclidean length over all of them.
+        world: the processes.
+    """
+    if world.section.tensor == 1:
+        torch.nn.utils.clip_grad_norm_(network.parameters(), longest)
+        return
+    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+    lengths = [torch.linalg.vector_norm(gradient) for gradient in gradients]
+    length = math.sqrt(sum(float(one.full_tensor() if isinstance(one, DTensor) else one) ** 2 for one in lengths))
+    for gradient in gradients:
+        gradient.mul_(min(1.0, longest / (length + _TINY)))
 
 
 @contextmanager
@@ -53,4 +126,4 @@ def meet(network: nn.Module, optimizer: torch.optim.Optimizer, world: World) -> 
         return
     moments = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor) and value.ndim]
     for tensor in [*network.parameters(), *moments]:
-        tensor.copy_(world.sum(tensor) / world.size)
+        tensor.copy_(world.sum(tensor) / world.readers)

@@ -23,7 +23,8 @@ STORE = "SMELT_STORE"
 """Environment variable: the file in which processes of one machine meet. Without it they meet where torchrun says."""
 ATTEMPT = "SMELT_ATTEMPT"
 """Environment variable: how often the processes were started before."""
-REPLICATE, SHARD = "replicate", "shard"
+REPLICATE, SHARD, TENSOR = "replicate", "shard", "tensor"
+_READERS = "readers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,23 +36,34 @@ class World:
     section: Parallel = field(default_factory=Parallel)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     mesh: DeviceMesh | None = None
-    """Dimensions `replicate` and `shard`; None for a single process."""
+    """Dimensions `replicate`, `shard` and `tensor`, see `lay_out`; None for a single process."""
 
     @property
     def leads(self) -> bool:
         """Whether this process writes files and speaks to people."""
         return self.rank == 0
 
+    @property
+    def readers(self) -> int:
+        """Number of shares of a batch. Processes that split matrices between them read the same examples."""
+        return self.size // self.section.tensor
+
+    @property
+    def reader(self) -> int:
+        """Which share is this process's."""
+        return self.rank // self.section.tensor
+
     def share(self, count: int) -> NDArray[np.int64]:
-        """Return which of a batch's examples this process works on. Over all processes each occurs once; a process may have none."""
-        return np.array_split(np.arange(count), self.size)[self.rank]
+        """Return which of a batch's examples this process works on. Over all readers each occurs once; one may have none."""
+        return np.array_split(np.arange(count), self.readers)[self.reader]
 
     def sum(self, value: Tensor) -> Tensor:
-        """Return the sum over all processes."""
-        if self.size == 1:
+        """Return the sum over all readers."""
+        if self.readers == 1:
             return value
+        assert self.mesh is not None
         total = value.clone()
-        dist.all_reduce(total)
+        dist.all_reduce(total, group=self.mesh[_READERS].get_group())
         return total
 
     def tell(self, number: int) -> int:
@@ -91,8 +103,8 @@ def join(section: Parallel, wanted: torch.device, timeout_seconds: float, name: 
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if size != section.processes:
         raise EnvironmentFault(
-            say("{size} processes were started, and replicate {replicate} times shard {shard} asks for {want}",
-                size=size, replicate=section.replicate, shard=section.shard, want=section.processes),
+            say("{size} processes were started, and replicate {replicate} times shard {shard} times tensor {tensor} asks for {want}",
+                size=size, replicate=section.replicate, shard=section.shard, tensor=section.tensor, want=section.processes),
             step=say("Start as many processes as that, or change parallel.replicate."),
         )  # fmt: skip
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if wanted.type == "cuda" else torch.device("cpu")
@@ -110,10 +122,16 @@ def join(section: Parallel, wanted: torch.device, timeout_seconds: float, name: 
             step=say("See that all processes are started, and that their machines reach each other."),
         ) from error  # fmt: skip
     try:
-        mesh = init_device_mesh(device.type, (section.replicate, section.shard), mesh_dim_names=(REPLICATE, SHARD))
-        yield World(rank=rank, size=size, section=section, device=device, mesh=mesh)
+        yield World(rank=rank, size=size, section=section, device=device, mesh=lay_out(section, device))
     finally:
         dist.destroy_process_group()
+
+
+def lay_out(section: Parallel, device: torch.device) -> DeviceMesh:
+    """Return the mesh of the processes: neighbors split matrices, for they talk most, then come shards, then copies."""
+    mesh = init_device_mesh(device.type, (section.replicate, section.shard, section.tensor), mesh_dim_names=(REPLICATE, SHARD, TENSOR))
+    mesh[REPLICATE, SHARD]._flatten(_READERS)
+    return mesh
 
 
 def meeting_place(timeout_seconds: float) -> Store:

@@ -15,6 +15,8 @@ class Parallel(Section):
     """Copies of the model; each process of a copy works on its share of every batch."""
     shard: Count = 1
     """Processes that split the parameters, gradients and optimizer state of a copy between them; they share the batch like copies."""
+    tensor: Count = 1
+    """Processes that split the heads and feed-forward columns of every layer between them; they read the same examples."""
     microbatches: Count = 1
     """Pieces in which a process works off its share of a batch, one after the other: less memory, the same gradient."""
     sync_every: Count = 1
@@ -24,13 +26,18 @@ class Parallel(Section):
     @property
     def processes(self) -> int:
         """How many there are."""
+        return self.replicate * self.shard * self.tensor
+
+    @property
+    def readers(self) -> int:
+        """How many shares a batch has."""
         return self.replicate * self.shard
 
     @field_validator("sync_every")
     @classmethod
     def _copies_are_whole(cls, steps: int, info: ValidationInfo) -> int:
-        if steps > 1 and info.data.get("shard", 1) > 1:
-            raise ValueError(say("above 1 needs whole copies: take shard: 1, or sync_every: 1"))
+        if steps > 1 and max(info.data.get("shard", 1), info.data.get("tensor", 1)) > 1:
+            raise ValueError(say("above 1 needs whole copies: take shard: 1 and tensor: 1, or sync_every: 1"))
         return steps
 
 

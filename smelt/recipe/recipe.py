@@ -25,6 +25,8 @@ from smelt.recipe.track import NoTracking, TrackSection
 from smelt.recipe.train import Train
 from smelt.recipe.verify import Auroc, Verify
 
+_WITHOUT_HEADS = CnnModel | RnnModel | StaticModel
+
 
 class Recipe(Section):
     """One file: your data and one recipe in, a certified smaller model out."""
@@ -67,13 +69,20 @@ class Recipe(Section):
         model, train = info.data.get("model"), info.data.get("train")
         if model is None or parallel.processes * parallel.microbatches == 1:
             return parallel
-        if isinstance(network := network_of(model), RnnModel) and parallel.shard > 1:
-            raise ValueError(say("a model of kind '{kind}' is not split: take shard: 1", kind=network.kind))
-        if isinstance(train, Train) and parallel.processes * parallel.microbatches > train.batch_examples:
+        network = network_of(model)
+        if (isinstance(network, RnnModel) and parallel.shard > 1) or (isinstance(network, _WITHOUT_HEADS) and parallel.tensor > 1):
+            raise ValueError(say("a model of kind '{kind}' is not split: take shard: 1 and tensor: 1", kind=network.kind))
+        if isinstance(network, ScratchTransformer) and (network.heads % parallel.tensor or network.feed_forward % parallel.tensor):
+            legal = [n for n in range(1, network.heads + 1) if not (network.heads % n or network.feed_forward % n)]
             raise ValueError(
-                say("{processes} processes with {pieces} microbatches share {examples} examples: take at most {most} processes, "
-                    "fewer microbatches, or a larger train.batch_examples",
-                    processes=parallel.processes, pieces=parallel.microbatches, examples=train.batch_examples,
+                say("tensor {tensor} does not divide {heads} heads and {columns} feed-forward columns; want one of {legal}",
+                    tensor=parallel.tensor, heads=network.heads, columns=network.feed_forward, legal=", ".join(map(str, legal)))
+            )  # fmt: skip
+        if isinstance(train, Train) and parallel.readers * parallel.microbatches > train.batch_examples:
+            raise ValueError(
+                say("{shares} shares of {pieces} microbatches cannot be made of {examples} examples: take replicate times shard up to "
+                    "{most}, fewer microbatches, or a larger train.batch_examples",
+                    shares=parallel.readers, pieces=parallel.microbatches, examples=train.batch_examples,
                     most=train.batch_examples // parallel.microbatches)
             )  # fmt: skip
         return parallel

@@ -148,7 +148,7 @@ class Checkpoints:
             load(tensors, storage_reader=reader, process_group=self._group, no_dist=self._group is None)
         progress = Progress(**json.loads((folder / _PROGRESS).read_text(encoding="utf-8")))
         self._learner.network.load_state_dict(_under(tensors, "model."))
-        _restore_optimizer(self._learner.optimizer, _under(tensors, "optimizer."))
+        _restore_optimizer(self._learner, _under(tensors, "optimizer."))
         _restore_random(tensors, progress, device_of(self._learner.network), world.rank)
         return progress, _under(tensors, "best.")
 
@@ -167,10 +167,10 @@ def _tensors(learner: Learner, best: Mapping[str, Tensor]) -> Iterator[tuple[str
         yield f"model.{name}", tensor
     for name, tensor in best.items():
         yield f"best.{name}", tensor
-    for number, state in learner.optimizer.state_dict()["state"].items():
-        for name, value in state.items():
+    for place, parameter in learner.network.named_parameters():
+        for name, value in learner.optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
-                yield f"optimizer.{number}.{name}", value
+                yield f"optimizer.{name}.{place}", value
     yield f"random.{learner.world.rank}", torch.get_rng_state()
     if device_of(learner.network).type == "cuda":
         yield f"random_cuda.{learner.world.rank}", torch.cuda.get_rng_state()
@@ -179,13 +179,12 @@ def _tensors(learner: Learner, best: Mapping[str, Tensor]) -> Iterator[tuple[str
 def _places(learner: Learner, stored: Mapping[str, TensorStorageMetadata]) -> dict[str, Tensor]:
     """Return tensors to fill, spread as this learner is: those that are stored and that this process needs."""
     own = learner.network.state_dict()
-    parameters = [parameter for group in learner.optimizer.param_groups for parameter in group["params"]]
     places = {}
     for name, facts in stored.items():
         kind, _, rest = name.partition(".")
         model = own.get(rest) if kind in ("model", "best") else None
         if kind == "optimizer":
-            model = parameters[int(rest.partition(".")[0])]
+            model = own[rest.partition(".")[2]]
             model = model if model.shape == facts.size else None
         if kind in ("random", "random_cuda") and rest != str(learner.world.rank):
             continue
@@ -201,11 +200,14 @@ def _cause(error: CheckpointException) -> BaseException:
     return error
 
 
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def _restore_optimizer(learner: Learner, tensors: dict[str, Tensor]) -> None:
+    """Give every parameter its state, by name: how parameters are grouped depends on how they are spread."""
+    optimizer, names = learner.optimizer, {id(parameter): name for name, parameter in learner.network.named_parameters()}
+    numbers = {names[id(one)]: number for number, one in enumerate(one for group in optimizer.param_groups for one in group["params"])}
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
-        number, _, key = name.partition(".")
-        state.setdefault(int(number), {})[key] = tensor
+        key, _, place = name.partition(".")
+        state.setdefault(numbers[place], {})[key] = tensor
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smelt.models.network import Network
-from smelt.parallel.place import collecting, meet
+from smelt.parallel.place import clip, collecting, meet
 from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
 from smelt.tasks.padding import take
@@ -109,7 +109,7 @@ def _batches(training: Training, epoch: int) -> list[NDArray[np.int64]]:
 def _update(training: Training, chosen: NDArray[np.int64], arrays: Arrays) -> float:
     """Take one optimizer step on this process's share of a batch; return the loss of the whole batch before it.
 
-    Gradients are averaged over processes, so each counts its examples' mean by its share of the examples, times the processes.
+    Gradients are averaged over readers, so each counts its examples' mean by its share of the examples, times the readers.
     """
     network, world = training.network, training.world
     network.train()
@@ -123,9 +123,9 @@ def _update(training: Training, chosen: NDArray[np.int64], arrays: Arrays) -> fl
         with collecting(network, last=number == len(pieces) - 1):
             with torch.autocast(device.type, torch.bfloat16, enabled=training.plan.precision == "bf16"):
                 value = training.loss(network, batch.to(device)) * (len(piece) / len(chosen))
-            (value * world.size).backward()
+            (value * world.readers).backward()
         total += value.detach()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), training.section.clip_norm)
+    clip(network, training.section.clip_norm, world)
     training.optimizer.step()
     training.optimizer.zero_grad(set_to_none=True)
     return float(world.sum(total))

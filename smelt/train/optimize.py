@@ -3,6 +3,7 @@
 from typing import assert_never
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from smelt.models.network import Network
 from smelt.models.transformer import TransformerNetwork
@@ -32,7 +33,7 @@ def build_optimizer(network: Network, section: AdamW | Sgd, auto_rate: float, *,
         for part in parts
         for decays in (True, False)
     ]
-    groups = groups if own else groups[:2]
+    groups = [alike for group in (groups if own else groups[:2]) for alike in _by_layout(group)]
     match section:
         case AdamW():
             rate = auto_rate if section.learning_rate == "auto" else section.learning_rate
@@ -41,9 +42,18 @@ def build_optimizer(network: Network, section: AdamW | Sgd, auto_rate: float, *,
             optimizer = torch.optim.SGD(groups, lr=section.learning_rate, momentum=section.momentum, fused=True)
         case _:
             assert_never(section)
-    for place, group in enumerate(optimizer.param_groups):
-        group["initial_lr"] = group["lr"] * (head if place > 1 else 1.0)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"] * (head if any(id(parameter) in own for parameter in group["params"]) else 1.0)
     return optimizer
+
+
+def _by_layout(group: dict) -> list[dict]:
+    """Divide a group by how its parameters are spread over processes: a fused step takes alike ones only."""
+    layouts = {}
+    for parameter in group["params"]:
+        layout = (parameter.device_mesh, parameter.placements) if isinstance(parameter, DTensor) else None
+        layouts.setdefault(layout, []).append(parameter)
+    return [group | {"params": parameters} for parameters in layouts.values()] or [group]
 
 
 def pretrained_rate(network: TransformerNetwork) -> float:

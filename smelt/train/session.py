@@ -80,7 +80,7 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
     if job.section.threads != "auto":
         torch.set_num_threads(job.section.threads)
     plan = _plan(job, work, disk)
-    torch.manual_seed(job.section.seed + job.world.rank)
+    torch.manual_seed(job.section.seed + job.world.reader)
     job.network.to(find_device(job.section.device))
     placed = place(job.network, job.world, plan.precision)
     optimizer = build_optimizer(

@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch.distributed.device_mesh import init_device_mesh
 
 from smelt.launch.torchrun import is_joined
 from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.models.transformer import TransformerSizes, from_sizes
 from smelt.parallel.place import place
 from smelt.parallel.state import whole
-from smelt.parallel.world import REPLICATE, SHARD, World, meeting_place
+from smelt.parallel.world import World, lay_out, meeting_place
 from smelt.recipe.parallel import Parallel
 from smelt.recipe.train import AdamW, Train
 from smelt.tasks.tokens import ragged
@@ -32,8 +31,17 @@ STEPS = 20
 CLASSES = 3
 SECTION = Train(batch_examples=7, batch_tokens=30, optimizer=AdamW(learning_rate=0.01), precision="fp32", seed=4)
 SPREADS = {
-    2: [{"replicate": 2}, {"shard": 2}, {"replicate": 2, "microbatches": 3}, {"shard": 2, "microbatches": 2}],
-    4: [{"replicate": 4}, {"shard": 4}, {"replicate": 2, "shard": 2}, {"replicate": 2, "shard": 2, "microbatches": 2}],
+    2: [{"replicate": 2}, {"shard": 2}, {"replicate": 2, "microbatches": 3}, {"shard": 2, "microbatches": 2}, {"tensor": 2}],
+    4: [
+        {"replicate": 4},
+        {"shard": 4},
+        {"replicate": 2, "shard": 2},
+        {"replicate": 2, "shard": 2, "microbatches": 2},
+        {"tensor": 4},
+        {"replicate": 2, "tensor": 2},
+        {"shard": 2, "tensor": 2},
+        {"shard": 2, "tensor": 2, "microbatches": 2},
+    ],
 }
 """By processes, every way to spread a training over them."""
 
@@ -49,7 +57,7 @@ def tiny_rows(count=53, seed=0):
 def tiny_bert(dropout=0.0):
     """A BERT whose documents have unlike scores from the start: with small weights their gradients cancel down to rounding."""
     torch.manual_seed(3)
-    sizes = TransformerSizes(vocabulary=12, layers=2, dim=12, heads=2, feed_forward=20, dropout=dropout, max_tokens=16, classes=CLASSES)
+    sizes = TransformerSizes(vocabulary=12, layers=2, dim=12, heads=4, feed_forward=20, dropout=dropout, max_tokens=16, classes=CLASSES)
     network = from_sizes(sizes)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -98,7 +106,7 @@ def worlds():
     size = dist.get_world_size()
     for spread in SPREADS[size]:
         section = Parallel(**spread)
-        mesh = init_device_mesh("cpu", (section.replicate, section.shard), mesh_dim_names=(REPLICATE, SHARD))
+        mesh = lay_out(section, torch.device("cpu"))
         yield json.dumps(spread), World(rank=dist.get_rank(), size=size, section=section, mesh=mesh)
 
 
@@ -112,7 +120,7 @@ def main(answer: Path) -> None:
         f"{name} {spread}": trained(network, world)
         for spread, world in worlds()
         for name, network in networks()
-        if name == "bert" or world.section.shard == 1
+        if name == "bert" or world.section.shard == world.section.tensor == 1
     }
     if not is_joined() or dist.get_rank() == 0:
         answer.write_text(json.dumps(found), encoding="utf-8")

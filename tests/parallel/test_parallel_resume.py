@@ -1,6 +1,7 @@
 """A training that is cut goes on: bit for bit in as many processes, in the same order of data in any other number."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def sit(work, spread, *, dropout, kills=None, restarts=0):
     """One sitting in the processes that the spread asks for."""
     words = [sys.executable, "-m", "tests.parallel.sitting", str(work), json.dumps(spread), str(dropout), json.dumps(kills or {})]
-    processes = spread.get("replicate", 1) * spread.get("shard", 1)
+    processes = math.prod(spread.values())
     if processes == 1:
         subprocess.run(words, check=True, cwd=ROOT)
         return
@@ -51,6 +52,7 @@ def test_a_training_goes_on_in_another_number_of_processes(tmp_path):
     for spread, kills in (
         ({"replicate": 4}, {"0/3": 6}),
         ({"shard": 2}, {"0/0": 7}),
+        ({"replicate": 2, "tensor": 2}, {"0/1": 4}),
         ({"replicate": 2, "shard": 2}, {"0/1": 4}),
     ):
         with pytest.raises(EnvironmentFault, match="died of signal 9"):

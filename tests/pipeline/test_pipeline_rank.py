@@ -36,7 +36,14 @@ def alone(tmp_path_factory):
     return folder / "run"
 
 
-@pytest.mark.parametrize("spread", ["{replicate: 2}", pytest.param("{shard: 2}", marks=pytest.mark.distributed)])
+@pytest.mark.parametrize(
+    "spread",
+    [
+        "{replicate: 2}",
+        pytest.param("{shard: 2}", marks=pytest.mark.distributed),
+        pytest.param("{tensor: 2}", marks=pytest.mark.distributed),
+    ],
+)
 def test_two_processes_log_what_one_does_and_leave_the_same_weights(alone, spread, tmp_path):
     path = write_project(tmp_path, SMALL + f"parallel: {spread}\n")
     assert main(["train", str(path), "--out", str(tmp_path / "run")]) == 0
@@ -90,8 +97,12 @@ def test_torchrun_and_the_recipe_have_to_agree(tmp_path, monkeypatch):
     ("text", "message"),
     [
         ("parallel: {shard: 2, sync_every: 4}", "above 1 needs whole copies"),
-        ("parallel: {replicate: 9}", "9 processes with 1 microbatches share 8 examples: take at most 8 processes"),
-        ("parallel: {replicate: 2, microbatches: 5}", "take at most 1 processes, fewer microbatches, or a larger train.batch_examples"),
+        ("parallel: {replicate: 9}", "9 shares of 1 microbatches cannot be made of 8 examples: take replicate times shard up to 8"),
+        (
+            "parallel: {replicate: 2, microbatches: 5}",
+            "take replicate times shard up to 1, fewer microbatches, or a larger train.batch_examples",
+        ),
+        ("parallel: {tensor: 2}", "a model of kind 'cnn' is not split"),
         ("parallel: {replicate: 0}", "got 0, want a whole number of at least 1"),
     ],
 )
@@ -102,7 +113,13 @@ def test_a_spread_that_cannot_be_is_refused_with_what_can(text, message, tmp_pat
     assert message in str(caught.value)
 
 
+def test_heads_that_cannot_be_shared_are_refused_with_what_can(tmp_path):
+    path = write_project(tmp_path, SMALL.replace("heads: 2, feed_forward: 16", "heads: 4, feed_forward: 18"))
+    with pytest.raises(RecipeFaults, match="tensor 4 does not divide 4 heads and 18 feed-forward columns; want one of 1, 2"):
+        load(path, ["parallel.tensor=4"])
+
+
 def test_an_rnn_is_not_split(tmp_path):
     path = write_project(tmp_path, RECIPE.replace("{kind: cnn, dim: 16, filters: 8, kernels: [1, 2],", "{kind: rnn, dim: 16,"))
-    with pytest.raises(RecipeFaults, match="a model of kind 'rnn' is not split: take shard: 1"):
+    with pytest.raises(RecipeFaults, match="a model of kind 'rnn' is not split: take shard: 1 and tensor: 1"):
         load(path, ["parallel.shard=2"])

@@ -1,0 +1,68 @@
+"""Where the matrices of a transformer's layers are: plain data, one line per family of architectures.
+
+Pruning cuts them, tensor parallelism splits them; the library's own modules run on, for their forward passes ask the matrices, not
+the configuration, how many heads there are.
+
+Shape letters: D width of the state, H heads, E width of a head, F feed-forward columns.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from smelt.models.transformer import TransformerNetwork, layers_of
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Names of a layer's matrices."""
+
+    query: str
+    """(H·E, D), as `key` and `value`: rows belong to heads."""
+    key: str
+    value: str
+    output: str
+    """(D, H·E): columns belong to heads."""
+    up: str
+    """(F, D)."""
+    down: str
+    """(D, F)."""
+
+    @property
+    def by_row(self) -> tuple[str, ...]:
+        """Matrices whose rows belong to heads or feed-forward columns."""
+        return (self.query, self.key, self.value, self.up)
+
+    @property
+    def by_column(self) -> tuple[str, ...]:
+        """Matrices whose columns do."""
+        return (self.output, self.down)
+
+
+_BERT = Parts(
+    "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense"
+)
+_PARTS = {
+    **dict.fromkeys(("bert", "roberta", "camembert", "xlm-roberta", "electra"), _BERT),
+    "distilbert": Parts("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"),
+}
+KNOWN = tuple(sorted(_PARTS))
+"""Architectures by the name that their configuration has."""
+
+
+def find_parts(network: nn.Module) -> Parts | None:
+    """Return the names of its layers' matrices; None where they are not known."""
+    return _PARTS.get(network.hugging_face.config.model_type) if isinstance(network, TransformerNetwork) else None
+
+
+def linear_of(layer: nn.Module, name: str) -> nn.Linear:
+    """Return one of a layer's matrices."""
+    module = layer.get_submodule(name)
+    assert isinstance(module, nn.Linear)
+    return module
+
+
+def head_width(network: TransformerNetwork, parts: Parts) -> int:
+    """Return E. Neither cutting nor splitting changes it."""
+    attention = layers_of(network.hugging_face)[0].get_submodule(parts.query.rpartition(".")[0])
+    return int(attention.attention_head_size)  # pyright: ignore[reportArgumentType]  a number on every family above
