@@ -5,6 +5,7 @@
 One reference is trained; then `smelt compress --model` has the same students to choose from twice: `search: exhaustive` with time for all,
 and the search as it is, with a budget of a quarter of what the exhaustive one took. What either certified is timed in turns. Costs the
 reference's training and some five minutes per student; `--quick` takes six students and two epochs, about 20 minutes.
+What stands in the folder is not done again.
 """
 
 import argparse
@@ -28,6 +29,7 @@ STUDENTS = [
     "{kind: depth, layers: 4}", "{kind: width, layers: 3, cost: 0.6}", "{kind: rnn}",
 ]  # fmt: skip
 QUICK = 6
+SECONDS = "seconds.json"
 SHARE = 0.25
 ROUNDS = 5
 BASE = ["compress.cascade=none", "compress.finalist_seeds=0", "compress.minimize=latency"]
@@ -55,11 +57,15 @@ def main() -> None:
 def _search(options: argparse.Namespace, name: str, changes: list[str]) -> tuple[Path, float]:
     """Compress the trained reference; return the run's folder and the seconds that it took."""
     run, model = options.out / name, options.out / "start" / "train" / "model"
+    if (run / SECONDS).is_file():
+        return run, json.loads((run / SECONDS).read_text(encoding="utf-8"))
     shutil.rmtree(run, ignore_errors=True)
     began = time.monotonic()
     settings = start.flags([*options.settings, *BASE, *changes])
     start.call("compress", "--model", str(model), "--data", str(options.data), *start.columns(options), "--out", str(run), *settings)
-    return run, time.monotonic() - began
+    seconds = time.monotonic() - began
+    (run / SECONDS).write_text(json.dumps(seconds), encoding="utf-8")
+    return run, seconds
 
 
 def _facts(run: Path, seconds: float) -> dict:

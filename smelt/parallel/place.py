@@ -1,14 +1,12 @@
 """Spread a network over the processes: copies, shards, matrices that are split, and their products."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
@@ -17,8 +15,11 @@ from smelt.errors import UsageFault
 from smelt.language import say
 from smelt.models.network import Network
 from smelt.models.parts import KNOWN, Parts, find_parts, head_width, linear_of
+from smelt.models.stages import cut_stages, spread_layers
 from smelt.models.transformer import TransformerNetwork
+from smelt.parallel.pipeline import Staged
 from smelt.parallel.world import REPLICATE, SHARD, TENSOR, World
+from smelt.recipe.parallel import Parallel
 
 _TINY = 1e-6
 """As in torch's own clipping."""
@@ -41,17 +42,58 @@ def place(network: Network, world: World, precision: Literal["fp32", "bf16"]) ->
     assert world.mesh is not None
     if section.tensor > 1:
         split(network, world.mesh[TENSOR])
+    roots: list[nn.Module] = [network]
+    placed, blocks = network, list(network.blocks())
+    if section.pipeline > 1:
+        roots, placed = _staged(network, world)
+        held = {id(module) for module in network.modules()}
+        blocks = [block for block in blocks if id(block) in held]
     if world.readers == 1:
-        return network
-    if section.shard == section.tensor == 1:
+        return placed
+    if section.shard == section.tensor == section.pipeline == 1:
         # The graph is the same in every step: parameters that it does not use are found once.
-        return cast("Network", DistributedDataParallel(network, static_graph=section.microbatches == 1))
+        return cast("Network", DistributedDataParallel(network, static_graph=section.pieces == 1))
     mesh = world.mesh[REPLICATE, SHARD] if section.replicate > 1 else world.mesh[SHARD]
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16 if precision == "bf16" else None, reduce_dtype=torch.float32)
-    for block in network.blocks():
-        fully_shard(block, mesh=mesh, mp_policy=policy)
-    fully_shard(network, mesh=mesh, mp_policy=policy)
-    return network
+    for part in [*blocks, *roots]:
+        fully_shard(part, mesh=mesh, mp_policy=policy)
+    return placed
+
+
+def _staged(network: Network, world: World) -> tuple[list[nn.Module], Network]:
+    """Keep this process's stages of a network; return them, and what runs them."""
+    assert isinstance(network, TransformerNetwork)
+    section, classes = world.section, network.hugging_face.config.num_labels
+    sizes = (network.embedding.embedding_dim, classes or 0)
+    check_stages(network, section.stages)
+    layers = spread_layers(network.depth, section.stages)
+    stages: list[nn.Module] = list(cut_stages(network, layers[world.stage :: section.pipeline]))
+    return stages, cast("Network", Staged(network, stages, world, sizes))
+
+
+def check_stages(network: Network, stages: int) -> None:
+    """Refuse a pipeline that the network is too shallow for.
+
+    Raises:
+        UsageFault: it says how many stages there can be.
+    """
+    depth = len(network.blocks())
+    if stages > 1 and depth < stages:
+        raise UsageFault(
+            say("parallel.pipeline: {stages} stages of {layers} layers", stages=stages, layers=depth),
+            step=say("Take at most {layers} stages; interleaved and zero-bubble schedules have two per process.", layers=depth),
+        )
+
+
+def check_spread(network: Network, section: Parallel) -> None:
+    """Refuse what the network is too small or too unknown for, before processes are started.
+
+    Raises:
+        UsageFault: it names what can be.
+    """
+    if section.tensor > 1:
+        check_split(network, section.tensor)
+    check_stages(network, section.stages)
 
 
 def split(network: Network, mesh: DeviceMesh) -> None:
@@ -99,24 +141,15 @@ def clip(network: nn.Module, longest: float, world: World) -> None:
         longest: Euclidean length over all of them.
         world: the processes.
     """
-    if world.section.tensor == 1:
+    if world.section.tensor == world.section.pipeline == 1:
         torch.nn.utils.clip_grad_norm_(network.parameters(), longest)
         return
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     lengths = [torch.linalg.vector_norm(gradient) for gradient in gradients]
-    length = math.sqrt(sum(float(one.full_tensor() if isinstance(one, DTensor) else one) ** 2 for one in lengths))
+    squares = sum(float(one.full_tensor() if isinstance(one, DTensor) else one) ** 2 for one in lengths)
+    length = math.sqrt(world.over_stages(squares))
     for gradient in gradients:
         gradient.mul_(min(1.0, longest / (length + _TINY)))
-
-
-@contextmanager
-def collecting(network: nn.Module, *, last: bool) -> Iterator[None]:
-    """Send gradients after the last piece of a batch only."""
-    if isinstance(network, FSDPModule):
-        network.set_requires_gradient_sync(last)
-    held = network.no_sync() if isinstance(network, DistributedDataParallel) and not last else nullcontext()
-    with held:
-        yield
 
 
 @torch.no_grad()

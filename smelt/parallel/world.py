@@ -23,8 +23,8 @@ STORE = "SMELT_STORE"
 """Environment variable: the file in which processes of one machine meet. Without it they meet where torchrun says."""
 ATTEMPT = "SMELT_ATTEMPT"
 """Environment variable: how often the processes were started before."""
-REPLICATE, SHARD, TENSOR = "replicate", "shard", "tensor"
-_READERS = "readers"
+PIPELINE, REPLICATE, SHARD, TENSOR = "pipeline", "replicate", "shard", "tensor"
+_ADDENDS = "addends"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class World:
     section: Parallel = field(default_factory=Parallel)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     mesh: DeviceMesh | None = None
-    """Dimensions `replicate`, `shard` and `tensor`, see `lay_out`; None for a single process."""
+    """Its dimensions: see `lay_out`. None for a single process."""
 
     @property
     def leads(self) -> bool:
@@ -46,25 +46,39 @@ class World:
     @property
     def readers(self) -> int:
         """Number of shares of a batch. Processes that split matrices between them read the same examples."""
-        return self.size // self.section.tensor
+        return self.size // (self.section.tensor * self.section.pipeline)
 
     @property
     def reader(self) -> int:
         """Which share is this process's."""
-        return self.rank // self.section.tensor
+        return self.rank // self.section.tensor % self.readers
+
+    @property
+    def stage(self) -> int:
+        """Place of this process in the pipeline."""
+        return self.rank // (self.section.tensor * self.readers)
 
     def share(self, count: int) -> NDArray[np.int64]:
         """Return which of a batch's examples this process works on. Over all readers each occurs once; one may have none."""
         return np.array_split(np.arange(count), self.readers)[self.reader]
 
     def sum(self, value: Tensor) -> Tensor:
-        """Return the sum over all readers."""
-        if self.readers == 1:
+        """Return the sum over all readers, and over the stages, of which all but the last have nothing to add."""
+        if self.size == self.section.tensor:
             return value
         assert self.mesh is not None
         total = value.clone()
-        dist.all_reduce(total, group=self.mesh[_READERS].get_group())
+        dist.all_reduce(total, group=self.mesh[_ADDENDS].get_group())
         return total
+
+    def over_stages(self, value: float) -> float:
+        """Return the sum over the stages of the pipeline."""
+        if self.section.pipeline == 1:
+            return value
+        assert self.mesh is not None
+        total = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.all_reduce(total, group=self.mesh[PIPELINE].get_group())
+        return float(total)
 
     def tell(self, number: int) -> int:
         """Return the leading process's number."""
@@ -77,6 +91,14 @@ class World:
     def follow(self, decision: bool) -> bool:  # noqa: FBT001  it is the value itself
         """Return what the leading process decided."""
         return bool(self.tell(int(decision)))
+
+    def group(self) -> dist.ProcessGroup | None:
+        """Return a new group of all processes, for talk that must not mix with the training's; None for a process alone."""
+        if self.size == 1:
+            return None
+        group = dist.new_group(backend="gloo")
+        assert not isinstance(group, int)
+        return group
 
     def wait(self) -> None:
         """Wait until all are here."""
@@ -103,8 +125,10 @@ def join(section: Parallel, wanted: torch.device, timeout_seconds: float, name: 
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if size != section.processes:
         raise EnvironmentFault(
-            say("{size} processes were started, and replicate {replicate} times shard {shard} times tensor {tensor} asks for {want}",
-                size=size, replicate=section.replicate, shard=section.shard, tensor=section.tensor, want=section.processes),
+            say("{size} processes were started, and the degrees of parallel ask for {want}: replicate {replicate}, shard {shard}, "
+                "tensor {tensor}, pipeline {pipeline}",
+                size=size, want=section.processes, replicate=section.replicate, shard=section.shard, tensor=section.tensor,
+                pipeline=section.pipeline),
             step=say("Start as many processes as that, or change parallel.replicate."),
         )  # fmt: skip
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if wanted.type == "cuda" else torch.device("cpu")
@@ -128,9 +152,10 @@ def join(section: Parallel, wanted: torch.device, timeout_seconds: float, name: 
 
 
 def lay_out(section: Parallel, device: torch.device) -> DeviceMesh:
-    """Return the mesh of the processes: neighbors split matrices, for they talk most, then come shards, then copies."""
-    mesh = init_device_mesh(device.type, (section.replicate, section.shard, section.tensor), mesh_dim_names=(REPLICATE, SHARD, TENSOR))
-    mesh[REPLICATE, SHARD]._flatten(_READERS)
+    """Return the mesh of the processes: neighbors split matrices, for they talk most, then come shards, copies, and stages."""
+    degrees, names = (section.pipeline, section.replicate, section.shard, section.tensor), (PIPELINE, REPLICATE, SHARD, TENSOR)
+    mesh = init_device_mesh(device.type, degrees, mesh_dim_names=names)
+    mesh[PIPELINE, REPLICATE, SHARD]._flatten(_ADDENDS)
     return mesh
 
 

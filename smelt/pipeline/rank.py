@@ -5,20 +5,20 @@ as it is needed: then the first process does the whole job, and the others wait 
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import assert_never
 
-from safetensors.torch import load_file, save_file
-
 from smelt.data.dataset import open_dataset
 from smelt.errors import SmeltError
 from smelt.launch.local import Group, launch
 from smelt.launch.telling import send, start_of_process
 from smelt.models.build import load_model
-from smelt.parallel.state import whole
+from smelt.parallel.place import check_spread
+from smelt.parallel.state import read_whole, write_tensors
 from smelt.parallel.world import join
 from smelt.pipeline.context import Context, Watcher
 from smelt.pipeline.job import reference_job
@@ -37,7 +37,7 @@ from smelt.train.rows import join_rows, open_rows
 from smelt.train.session import Job, train
 
 _ORDER = ".work/rank.json"
-_WEIGHTS, _PROGRESS = "trained.safetensors", "trained.json"
+_TRAINED, _PROGRESS = "trained", "progress.json"
 
 
 def fit_together(context: Context, job: Job, codec: ClassifyCodec, work: Path, rows: Path, *, refit: int = 0) -> Progress:
@@ -51,6 +51,7 @@ def fit_together(context: Context, job: Job, codec: ClassifyCodec, work: Path, r
         rows: folder of the encoded splits.
         refit: epochs over train and dev together; 0 trains on train and judges by dev.
     """
+    check_spread(job.network, context.recipe.parallel)
     start = work / "start"
     start.mkdir(parents=True, exist_ok=True)
     job.network.save(start)
@@ -72,8 +73,8 @@ def fit_together(context: Context, job: Job, codec: ClassifyCodec, work: Path, r
             take_part(context.run, order, context.watch, f"training-{context.team.order(order)}")
         case _:
             assert_never(section)
-    job.network.load_state_dict(load_file(work / _WEIGHTS))
-    return Progress(**json.loads((work / _PROGRESS).read_text(encoding="utf-8")))
+    job.network.load_state_dict(read_whole(work / _TRAINED))
+    return Progress(**json.loads((work / _TRAINED / _PROGRESS).read_text(encoding="utf-8")))
 
 
 def take_part(run: RunFolder, order: Mapping, watch: Watcher, meeting: str) -> None:
@@ -93,11 +94,14 @@ def take_part(run: RunFolder, order: Mapping, watch: Watcher, meeting: str) -> N
         if order["refit"]:
             job = replace(job, rows=join_rows(own, dev), epochs=order["refit"], selects=False)
         progress = train(job, work, run.disk)
-        weights = whole(job.network.state_dict(), world)
+        trained = work / _TRAINED
         if world.leads:
-            save_file(weights, work / "next.safetensors")
-            (work / "next.safetensors").replace(work / _WEIGHTS)
-            write_json(work / _PROGRESS, asdict(progress), run.disk)
+            shutil.rmtree(trained, ignore_errors=True)
+            trained.mkdir()
+        world.wait()
+        write_tensors(job.network.state_dict(), trained, world.group())
+        if world.leads:
+            write_json(trained / _PROGRESS, asdict(progress), run.disk)
         world.wait()
 
 

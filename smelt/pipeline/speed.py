@@ -5,6 +5,7 @@ from pathlib import Path
 
 from smelt.data.dataset import Dataset
 from smelt.models.build import build_model
+from smelt.parallel.place import check_spread
 from smelt.pipeline.budget import make_budget
 from smelt.pipeline.reference import encode_split, labels_of
 from smelt.recipe.model import network_of
@@ -17,6 +18,7 @@ from smelt.train.pace import make_plan, measure_pace, scoring_speed
 def expected_plan(recipe: Recipe, section: Train, dataset: Dataset) -> Plan:
     """Measure the speed of training and return the plan that a run would make now."""
     built = build_model(network_of(recipe.model), labels_of(dataset), dataset.train.texts(), section.seed, windows=recipe.task.windows)
+    check_spread(built.network, recipe.parallel)
     with tempfile.TemporaryDirectory(prefix="smelt-speed-") as folder:
         rows = encode_split(built.codec, dataset.train, Path(folder) / "train.ids")
         pace = measure_pace(built.network, rows, section, cross_entropy(section.label_smoothing))

@@ -17,16 +17,53 @@ class Parallel(Section):
     """Processes that split the parameters, gradients and optimizer state of a copy between them; they share the batch like copies."""
     tensor: Count = 1
     """Processes that split the heads and feed-forward columns of every layer between them; they read the same examples."""
-    microbatches: Count = 1
-    """Pieces in which a process works off its share of a batch, one after the other: less memory, the same gradient."""
+    pipeline: Count = 1
+    """Processes that each hold some consecutive layers; pieces of a batch pass from one to the next."""
+    pipeline_schedule: Literal["gpipe", "1f1b", "interleaved", "zero_bubble"] = "1f1b"
+    """In which order a process takes its pieces forward and backward. Interleaved and zero-bubble ones have two stages per process."""
+    microbatches: Count | Literal["auto"] = "auto"
+    """Pieces in which a process works off its share of a batch, one after the other: less memory, the same gradient. `auto`: 1, or
+    twice as many as there are stages."""
+
     sync_every: Count = 1
     """Optimizer steps between meetings of the copies. Above 1 each copy learns by itself in between, and their weights are averaged: less
     to send, another result."""
 
+    @field_validator("pipeline_schedule")
+    @classmethod
+    def _halves_of_a_backward_pass_are_not_averaged(cls, schedule: str, info: ValidationInfo) -> str:
+        if schedule == "zero_bubble" and info.data.get("replicate", 1) * info.data.get("shard", 1) > 1:
+            raise ValueError(say("zero_bubble goes with replicate and shard of 1; want gpipe, 1f1b or interleaved"))
+        return schedule
+
+    @field_validator("microbatches")
+    @classmethod
+    def _fill_the_pipeline(cls, pieces: int | Literal["auto"], info: ValidationInfo) -> int | Literal["auto"]:
+        pipeline = info.data.get("pipeline", 1)
+        if pieces != "auto" and pipeline > 1 and pieces % pipeline:
+            raise ValueError(
+                say(
+                    "{pieces} pieces do not fill a pipeline of {pipeline}; want a multiple of it, or auto", pieces=pieces, pipeline=pipeline
+                )
+            )
+        return pieces
+
     @property
     def processes(self) -> int:
         """How many there are."""
-        return self.replicate * self.shard * self.tensor
+        return self.replicate * self.shard * self.tensor * self.pipeline
+
+    @property
+    def stages(self) -> int:
+        """Of the pipeline, 1 without one."""
+        return self.pipeline * (2 if self.pipeline > 1 and self.pipeline_schedule in ("interleaved", "zero_bubble") else 1)
+
+    @property
+    def pieces(self) -> int:
+        """In which a share of a batch is worked off."""
+        if self.microbatches != "auto":
+            return self.microbatches
+        return 1 if self.pipeline == 1 else 2 * self.stages
 
     @property
     def readers(self) -> int:
@@ -36,8 +73,8 @@ class Parallel(Section):
     @field_validator("sync_every")
     @classmethod
     def _copies_are_whole(cls, steps: int, info: ValidationInfo) -> int:
-        if steps > 1 and max(info.data.get("shard", 1), info.data.get("tensor", 1)) > 1:
-            raise ValueError(say("above 1 needs whole copies: take shard: 1 and tensor: 1, or sync_every: 1"))
+        if steps > 1 and max(info.data.get(degree, 1) for degree in ("shard", "tensor", "pipeline")) > 1:
+            raise ValueError(say("above 1 needs whole copies: take shard, tensor and pipeline of 1, or sync_every: 1"))
         return steps
 
 

@@ -67,23 +67,34 @@ class Recipe(Section):
     @classmethod
     def _can_be_spread(cls, parallel: Parallel, info: ValidationInfo) -> Parallel:
         model, train = info.data.get("model"), info.data.get("train")
-        if model is None or parallel.processes * parallel.microbatches == 1:
+        if model is None or parallel.processes * parallel.pieces == 1:
             return parallel
         network = network_of(model)
-        if (isinstance(network, RnnModel) and parallel.shard > 1) or (isinstance(network, _WITHOUT_HEADS) and parallel.tensor > 1):
-            raise ValueError(say("a model of kind '{kind}' is not split: take shard: 1 and tensor: 1", kind=network.kind))
+        cuts = parallel.tensor * parallel.pipeline * (parallel.shard if isinstance(network, RnnModel) else 1)
+        if isinstance(network, _WITHOUT_HEADS) and cuts > 1:
+            raise ValueError(say("a model of kind '{kind}' is not split: take shard, tensor and pipeline of 1", kind=network.kind))
+        if isinstance(getattr(info.data.get("task"), "windows", None), WindowsSection) and parallel.pipeline > 1:
+            raise ValueError(say("a pipeline does not read by windows: take pipeline: 1, or leave task.windows out"))
+        if isinstance(network, ScratchTransformer) and network.layers < parallel.stages:
+            raise ValueError(
+                say(
+                    "{stages} stages of {layers} layers: want at most as many stages as layers",
+                    stages=parallel.stages,
+                    layers=network.layers,
+                )
+            )
         if isinstance(network, ScratchTransformer) and (network.heads % parallel.tensor or network.feed_forward % parallel.tensor):
             legal = [n for n in range(1, network.heads + 1) if not (network.heads % n or network.feed_forward % n)]
             raise ValueError(
                 say("tensor {tensor} does not divide {heads} heads and {columns} feed-forward columns; want one of {legal}",
                     tensor=parallel.tensor, heads=network.heads, columns=network.feed_forward, legal=", ".join(map(str, legal)))
             )  # fmt: skip
-        if isinstance(train, Train) and parallel.readers * parallel.microbatches > train.batch_examples:
+        if isinstance(train, Train) and parallel.readers * parallel.pieces > train.batch_examples:
             raise ValueError(
                 say("{shares} shares of {pieces} microbatches cannot be made of {examples} examples: take replicate times shard up to "
                     "{most}, fewer microbatches, or a larger train.batch_examples",
-                    shares=parallel.readers, pieces=parallel.microbatches, examples=train.batch_examples,
-                    most=train.batch_examples // parallel.microbatches)
+                    shares=parallel.readers, pieces=parallel.pieces, examples=train.batch_examples,
+                    most=train.batch_examples // parallel.pieces)
             )  # fmt: skip
         return parallel
 

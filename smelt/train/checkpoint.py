@@ -1,13 +1,11 @@
 """Where training stands: weights, optimizer, random state, history. Safetensors and JSON; written whole or not at all.
 
-Every process writes what it holds, by torch's distributed checkpoint into safetensors, whose headers say which part of which tensor
-it is; any other number of processes reads its parts from that.
+Every process writes what it holds; any other number of processes reads its parts from that (`parallel.state`).
 """
 
 import json
 import logging
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -15,15 +13,10 @@ from pathlib import Path
 from typing import Self
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader, HuggingFaceStorageWriter
-from torch.distributed.checkpoint.metadata import TensorStorageMetadata
-from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import save
 
 from smelt.language import say
+from smelt.parallel.state import fill_tensors, stored_tensors, write_tensors
 from smelt.parallel.world import ALONE, World
 from smelt.run.disk import Disk, commit_folder, discard, read_manifest
 from smelt.train.device import device_of
@@ -68,9 +61,7 @@ class Checkpoints:
         """Take the folder, what learns, the disk to write through, and how many checkpoints stay."""
         self._folder, self._learner, self._disk, self._kept = folder, learner, disk, kept
         # What the processes say to each other while they write must not mix with what they say while they train.
-        group = dist.new_group(backend="gloo") if learner.world.size > 1 else None
-        assert not isinstance(group, int)
-        self._group = group
+        self._group = learner.world.group()
         self._thread = ThreadPoolExecutor(1)
         self._writing: Future[None] | None = None
 
@@ -104,13 +95,7 @@ class Checkpoints:
     def _write(self, tensors: dict[str, Tensor], words: str, step: int) -> None:
         """Write all shards, then let the folder appear under its number; older ones go afterwards."""
         work, target = self._folder / _NEXT, self._folder / f"step-{step:09d}"
-        writer = HuggingFaceStorageWriter(str(work), save_distributed=True)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                save(tensors, storage_writer=writer, process_group=self._group, no_dist=self._group is None)
-        except CheckpointException as error:
-            raise _cause(error) from error
+        write_tensors(tensors, work, self._group)
         if self._learner.world.leads:
             (work / _PROGRESS).write_text(words, encoding="utf-8")
             commit_folder(work, target, {"step": step}, self._disk)
@@ -140,12 +125,8 @@ class Checkpoints:
         if step < 0:
             return None
         folder = self._folder / f"step-{step:09d}"
-        reader = HuggingFaceStorageReader(str(folder))
-        stored = {name: one for name, one in reader.read_metadata().state_dict_metadata.items() if isinstance(one, TensorStorageMetadata)}
-        tensors = _places(self._learner, stored)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            load(tensors, storage_reader=reader, process_group=self._group, no_dist=self._group is None)
+        tensors = _places(self._learner, stored_tensors(folder))
+        fill_tensors(tensors, folder, self._group)
         progress = Progress(**json.loads((folder / _PROGRESS).read_text(encoding="utf-8")))
         self._learner.network.load_state_dict(_under(tensors, "model."))
         _restore_optimizer(self._learner, _under(tensors, "optimizer."))
@@ -176,28 +157,20 @@ def _tensors(learner: Learner, best: Mapping[str, Tensor]) -> Iterator[tuple[str
         yield f"random_cuda.{learner.world.rank}", torch.cuda.get_rng_state()
 
 
-def _places(learner: Learner, stored: Mapping[str, TensorStorageMetadata]) -> dict[str, Tensor]:
+def _places(learner: Learner, stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors to fill, spread as this learner is: those that are stored and that this process needs."""
     own = learner.network.state_dict()
     places = {}
     for name, facts in stored.items():
         kind, _, rest = name.partition(".")
-        model = own.get(rest) if kind in ("model", "best") else None
-        if kind == "optimizer":
-            model = own[rest.partition(".")[2]]
-            model = model if model.shape == facts.size else None
-        if kind in ("random", "random_cuda") and rest != str(learner.world.rank):
-            continue
-        empty = torch.empty(facts.size, dtype=facts.properties.dtype)
-        places[name] = empty if model is None else torch.empty_like(model, dtype=facts.properties.dtype, requires_grad=False)
+        model = own.get(rest.partition(".")[2] if kind == "optimizer" else rest)
+        if rest != str(learner.world.rank) if kind in ("random", "random_cuda") else model is None:
+            continue  # another process's
+        if model is not None and model.shape == facts.shape:
+            places[name] = torch.empty_like(model, dtype=facts.dtype)
+        else:
+            places[name] = torch.empty_like(facts, device="cpu")
     return places
-
-
-def _cause(error: CheckpointException) -> BaseException:
-    """Return what went wrong in the first process in which something did."""
-    for failure, _ in error.failures.values():
-        return failure
-    return error
 
 
 def _restore_optimizer(learner: Learner, tensors: dict[str, Tensor]) -> None:

@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from smelt.models.network import Network
+from smelt.parallel.pipeline import answer
 from smelt.parallel.world import ALONE, World
 from smelt.tasks.padding import pad
 from smelt.train.device import device_of
@@ -28,6 +29,7 @@ def score_rows(
         for batch in score_batches(rows, shape):
             own = batch[world.share(len(batch))]
             ids, mask = pad(rows.take(own if len(own) else batch[:1]))
-            found = network(torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device)).float().cpu().numpy()
-            scores[own] = found[: len(own)]
+            found = answer(network, torch.from_numpy(ids).to(device), torch.from_numpy(mask).to(device))
+            if found is not None:
+                scores[own] = found[: len(own)].float().cpu().numpy()
     return world.sum(torch.from_numpy(scores).to(device)).cpu().numpy()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smelt.models.network import Network
-from smelt.parallel.place import clip, collecting, meet
+from smelt.parallel.pipeline import Piece, work_off
+from smelt.parallel.place import clip, meet
 from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
 from smelt.tasks.padding import take
@@ -114,21 +116,22 @@ def _update(training: Training, chosen: NDArray[np.int64], arrays: Arrays) -> fl
     network, world = training.network, training.world
     network.train()
     device = device_of(network)
-    pieces = np.array_split(world.share(len(chosen)), world.section.microbatches)
-    total = torch.zeros((), device=device)
-    for number, piece in enumerate(pieces):
+    pieces = []
+    for piece in np.array_split(world.share(len(chosen)), world.section.pieces):
         # A process without examples computes one of them for nothing: it has to take part in what all do together.
         places = piece if len(piece) else np.zeros(1, np.int64)
-        batch = assemble(training.rows, chosen[places], take(arrays, places))
-        with collecting(network, last=number == len(pieces) - 1):
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.plan.precision == "bf16"):
-                value = training.loss(network, batch.to(device)) * (len(piece) / len(chosen))
-            (value * world.readers).backward()
-        total += value.detach()
+        batch = assemble(training.rows, chosen[places], take(arrays, places)).to(device)
+        pieces.append(Piece(batch.ids_BS, batch.mask_BS, partial(_weighed, training.loss, batch, len(piece) / len(chosen))))
+    with torch.autocast(device.type, torch.bfloat16, enabled=training.plan.precision == "bf16"):
+        total = work_off(network, pieces, world)
     clip(network, training.section.clip_norm, world)
     training.optimizer.step()
     training.optimizer.zero_grad(set_to_none=True)
     return float(world.sum(total))
+
+
+def _weighed(loss: Loss, batch: Batch, weight: float, network: Network) -> Tensor:
+    return loss(network, batch) * weight
 
 
 def cross_entropy(label_smoothing: float) -> Loss:

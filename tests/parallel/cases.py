@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch.distributed.tensor import DTensor
 
 from smelt.launch.torchrun import is_joined
 from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.models.transformer import TransformerSizes, from_sizes
 from smelt.parallel.place import place
-from smelt.parallel.state import whole
 from smelt.parallel.world import World, lay_out, meeting_place
 from smelt.recipe.parallel import Parallel
 from smelt.recipe.train import AdamW, Train
@@ -30,8 +30,16 @@ from smelt.train.rows import Rows
 STEPS = 20
 CLASSES = 3
 SECTION = Train(batch_examples=7, batch_tokens=30, optimizer=AdamW(learning_rate=0.01), precision="fp32", seed=4)
+SCHEDULES = ("gpipe", "1f1b", "interleaved", "zero_bubble")
 SPREADS = {
-    2: [{"replicate": 2}, {"shard": 2}, {"replicate": 2, "microbatches": 3}, {"shard": 2, "microbatches": 2}, {"tensor": 2}],
+    2: [
+        {"replicate": 2},
+        {"shard": 2},
+        {"replicate": 2, "microbatches": 3},
+        {"shard": 2, "microbatches": 2},
+        {"tensor": 2},
+        *({"pipeline": 2, "pipeline_schedule": schedule} for schedule in SCHEDULES),
+    ],
     4: [
         {"replicate": 4},
         {"shard": 4},
@@ -41,6 +49,12 @@ SPREADS = {
         {"replicate": 2, "tensor": 2},
         {"shard": 2, "tensor": 2},
         {"shard": 2, "tensor": 2, "microbatches": 2},
+        {"pipeline": 4},
+        {"replicate": 2, "pipeline": 2},
+        {"shard": 2, "pipeline": 2},
+        {"tensor": 2, "pipeline": 2},
+        {"shard": 2, "pipeline": 2, "pipeline_schedule": "interleaved"},
+        {"tensor": 2, "pipeline": 2, "pipeline_schedule": "zero_bubble"},
     ],
 }
 """By processes, every way to spread a training over them."""
@@ -57,12 +71,12 @@ def tiny_rows(count=53, seed=0):
 def tiny_bert(dropout=0.0):
     """A BERT whose documents have unlike scores from the start: with small weights their gradients cancel down to rounding."""
     torch.manual_seed(3)
-    sizes = TransformerSizes(vocabulary=12, layers=2, dim=12, heads=4, feed_forward=20, dropout=dropout, max_tokens=16, classes=CLASSES)
+    sizes = TransformerSizes(vocabulary=12, layers=4, dim=12, heads=4, feed_forward=20, dropout=dropout, max_tokens=16, classes=CLASSES)
     network = from_sizes(sizes)
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim > 1:
-                parameter.mul_(10)
+                parameter.mul_(8)
     return network
 
 
@@ -73,27 +87,30 @@ def networks():
 
 
 class Noting(torch.optim.AdamW):
-    """Writes the gradients of its first step down, in full."""
+    """Writes the gradients of its first step down, in full: of those parameters that this process holds."""
 
     first: dict[str, list[float]] | None = None
 
     def step(self, closure=None):
         if self.first is None:
             gradients = {name: parameter.grad for name, parameter in self.network.named_parameters() if parameter.grad is not None}
-            self.first = {name: value.flatten().tolist() for name, value in whole(gradients, self.world).items()}
+            whole = {name: one.full_tensor() if isinstance(one, DTensor) else one for name, one in gradients.items()}
+            self.first = {name: one.flatten().tolist() for name, one in whole.items()}
         return super().step(closure)
 
 
 def trained(network, world):
-    """Losses of some steps, gradients before clipping changes nothing of the first one, and scores after the last."""
+    """Losses of some steps, gradients of the first, and scores after the last."""
     rows = tiny_rows()
     placed = place(network, world, "fp32")
     optimizer = build_optimizer(network, SECTION.optimizer, 1e-3)
     optimizer.__class__ = Noting
-    optimizer.network, optimizer.world = network, world
+    optimizer.network = network
     plan = Plan(epochs=STEPS, steps_per_epoch=STEPS, precision="fp32", seconds=0.0)
     section = SECTION.model_copy(update={"clip_norm": 1e6})
-    training = Training(network=placed, optimizer=optimizer, rows=rows, section=section, plan=plan, loss=cross_entropy(0.1), world=world)
+    training = Training(
+        network=placed, optimizer=optimizer, rows=rows, section=section, plan=plan, loss=cross_entropy(0.1), world=world
+    )  # fmt: skip
     losses = [step.loss for step, _ in zip(fit(training), range(STEPS), strict=False)]
     scores = score_rows(placed, rows, section, classes=CLASSES, precision="fp32", world=world)
     return {"losses": losses, "gradients": optimizer.first, "scores": scores.tolist()}
@@ -120,12 +137,13 @@ def main(answer: Path) -> None:
         f"{name} {spread}": trained(network, world)
         for spread, world in worlds()
         for name, network in networks()
-        if name == "bert" or world.section.shard == world.section.tensor == 1
+        if name == "bert" or world.section.processes == world.section.replicate
     }
-    if not is_joined() or dist.get_rank() == 0:
+    if not is_joined():
         answer.write_text(json.dumps(found), encoding="utf-8")
-    if is_joined():
-        dist.destroy_process_group()
+        return
+    answer.with_name(f"{dist.get_rank()}-{answer.name}").write_text(json.dumps(found), encoding="utf-8")
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":

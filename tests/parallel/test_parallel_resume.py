@@ -52,7 +52,7 @@ def test_a_training_goes_on_in_another_number_of_processes(tmp_path):
     for spread, kills in (
         ({"replicate": 4}, {"0/3": 6}),
         ({"shard": 2}, {"0/0": 7}),
-        ({"replicate": 2, "tensor": 2}, {"0/1": 4}),
+        ({"pipeline": 2, "tensor": 2}, {"0/3": 4}),
         ({"replicate": 2, "shard": 2}, {"0/1": 4}),
     ):
         with pytest.raises(EnvironmentFault, match="died of signal 9"):

@@ -22,6 +22,17 @@ def together(size, *arguments, folder, restarts=0):
     launch(group, LocalLaunch(restarts=restarts), lambda *_: None)
 
 
+def answers(size, folder):
+    """What the leading process found, with the gradients that each process has."""
+    together(size, folder / "answer.json", folder=folder)
+    each = [json.loads((folder / f"{rank}-answer.json").read_text(encoding="utf-8")) for rank in range(size)]
+    for other in each[1:]:
+        for name, found in other.items():
+            np.testing.assert_array_equal(found["losses"], each[0][name]["losses"])
+            each[0][name]["gradients"] |= found["gradients"]
+    return each[0]
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     answer = tmp_path_factory.mktemp("alone") / "answer.json"
@@ -32,8 +43,7 @@ def alone(tmp_path_factory):
 @pytest.fixture(scope="module", params=SIZES)
 def spread(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(f"spread-{request.param}")
-    together(request.param, folder / "answer.json", folder=folder)
-    found = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+    found = answers(request.param, folder)
     assert {name.partition(" ")[2] for name in found} == {json.dumps(one) for one in SPREADS[request.param]}
     return found
 

@@ -37,14 +37,14 @@ def test_the_order_of_examples_is_the_same_for_every_number_of_processes_and_aft
         assert np.array_equal(np.concatenate(seen), want)
 
 
-@given(count=st.integers(1, 30), readers=st.integers(1, 4), tensor=st.integers(1, 3))
-def test_processes_that_split_matrices_read_the_same_examples(count, readers, tensor):
-    worlds = [
-        World(rank=rank, size=readers * tensor, section=Parallel(replicate=readers, tensor=tensor)) for rank in range(readers * tensor)
-    ]
-    shares = [world.share(count).tolist() for world in worlds]
-    assert all(shares[first : first + tensor] == [shares[first]] * tensor for first in range(0, len(worlds), tensor))
-    assert np.concatenate(shares[::tensor]).tolist() == list(range(count))
+@given(count=st.integers(1, 30), readers=st.integers(1, 4), tensor=st.integers(1, 3), pipeline=st.integers(1, 3))
+def test_processes_that_split_matrices_or_layers_read_the_same_examples(count, readers, tensor, pipeline):
+    section = Parallel(replicate=readers, tensor=tensor, pipeline=pipeline)
+    worlds = [World(rank=rank, size=section.processes, section=section) for rank in range(section.processes)]
+    shares = {(world.stage, world.reader): world.share(count).tolist() for world in worlds}
+    assert all(world.share(count).tolist() == shares[world.stage, world.reader] for world in worlds)
+    for stage in range(pipeline):
+        assert [place for reader in range(readers) for place in shares[stage, reader]] == list(range(count))
 
 
 def test_alone_every_collective_is_the_identity():
@@ -62,7 +62,10 @@ def test_another_number_of_processes_than_the_degrees_ask_for_is_refused(monkeyp
     monkeypatch.setenv("WORLD_SIZE", "3")
     assert is_joined()
     with (
-        pytest.raises(EnvironmentFault, match="3 processes were started, and replicate 2 times shard 2 times tensor 1 asks for 4"),
+        pytest.raises(
+            EnvironmentFault,
+            match="3 processes were started, and the degrees of parallel ask for 4: replicate 2, shard 2",
+        ),
         join(Parallel(replicate=2, shard=2), torch.device("cpu"), 1.0, "test"),
     ):
         pass

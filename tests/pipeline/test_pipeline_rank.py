@@ -42,6 +42,7 @@ def alone(tmp_path_factory):
         "{replicate: 2}",
         pytest.param("{shard: 2}", marks=pytest.mark.distributed),
         pytest.param("{tensor: 2}", marks=pytest.mark.distributed),
+        pytest.param("{pipeline: 2}", marks=pytest.mark.distributed),
     ],
 )
 def test_two_processes_log_what_one_does_and_leave_the_same_weights(alone, spread, tmp_path):
@@ -103,6 +104,8 @@ def test_torchrun_and_the_recipe_have_to_agree(tmp_path, monkeypatch):
             "take replicate times shard up to 1, fewer microbatches, or a larger train.batch_examples",
         ),
         ("parallel: {tensor: 2}", "a model of kind 'cnn' is not split"),
+        ("parallel: {pipeline: 2, microbatches: 3}", "3 pieces do not fill a pipeline of 2; want a multiple of it, or auto"),
+        ("parallel: {pipeline: 2, replicate: 2, pipeline_schedule: zero_bubble}", "want gpipe, 1f1b or interleaved"),
         ("parallel: {replicate: 0}", "got 0, want a whole number of at least 1"),
     ],
 )
@@ -119,7 +122,12 @@ def test_heads_that_cannot_be_shared_are_refused_with_what_can(tmp_path):
         load(path, ["parallel.tensor=4"])
 
 
+def test_more_stages_than_layers_are_refused(tmp_path):
+    with pytest.raises(RecipeFaults, match="4 stages of 2 layers: want at most as many stages as layers"):
+        load(write_project(tmp_path, SMALL), ["parallel={pipeline: 2, pipeline_schedule: interleaved}"])
+
+
 def test_an_rnn_is_not_split(tmp_path):
     path = write_project(tmp_path, RECIPE.replace("{kind: cnn, dim: 16, filters: 8, kernels: [1, 2],", "{kind: rnn, dim: 16,"))
-    with pytest.raises(RecipeFaults, match="a model of kind 'rnn' is not split: take shard: 1 and tensor: 1"):
+    with pytest.raises(RecipeFaults, match="a model of kind 'rnn' is not split: take shard, tensor and pipeline of 1"):
         load(path, ["parallel.shard=2"])

@@ -1,0 +1,100 @@
+"""Consecutive layers of a transformer as stages of a pipeline. The library's own modules run on; each stage lacks what others hold.
+
+Shape letters: B batch, S sequence, D width, C classes.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import TypeVar
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from smelt.models.transformer import TransformerNetwork, layers_of
+
+Part = TypeVar("Part", bound=nn.Module)
+
+
+class Passing(nn.Module):
+    """Stands for what another stage does: returns the states that came."""
+
+    def forward(self, states_BSD: Tensor | None = None, *_: object, inputs_embeds: Tensor | None = None, **__: object) -> Tensor:
+        """Return the states, whether they come by place, as to a layer, or by name, as to the embeddings."""
+        states = inputs_embeds if states_BSD is None else states_BSD
+        assert states is not None
+        return states
+
+
+class Stage(nn.Module):
+    """One stage: token numbers or states in, states or scores out. It shares its layers with the network that it was cut from."""
+
+    def __init__(self, network: TransformerNetwork, held: range) -> None:
+        """Cut the layers `held` out of a network, which stays as it is."""
+        super().__init__()
+        depth = network.depth
+        self.first, self.last = held.start == 0, held.stop == depth
+        self.hugging_face = _without(network.hugging_face, [number for number in range(depth) if number not in held])
+        _leave_out_ends(self.hugging_face, first=self.first, last=self.last)
+
+    def forward(self, given: Tensor, mask_BS: Tensor) -> Tensor:
+        """Return scores (B, C) from the last stage, states (B, S, D) from the others.
+
+        Args:
+            given: token numbers (B, S) for the first stage, states (B, S, D) for the others.
+            mask_BS: 1 for tokens.
+        """
+        named = {"input_ids": given} if self.first else {"inputs_embeds": given}
+        if self.last:
+            return self.hugging_face(**named, attention_mask=mask_BS).logits.float()
+        base = getattr(self.hugging_face, self.hugging_face.base_model_prefix)
+        return base(**named, attention_mask=mask_BS).last_hidden_state.float()
+
+
+def cut_stages(network: TransformerNetwork, held: Sequence[range]) -> list[Stage]:
+    """Return stages of a network, and throw out of it, in place, what none of them holds. Names of what stays do not change."""
+    stages = [Stage(network, layers) for layers in held]
+    kept = {number for layers in held for number in layers}
+    network.hugging_face = _without(network.hugging_face, [number for number in range(network.depth) if number not in kept])
+    _leave_out_ends(network.hugging_face, first=any(stage.first for stage in stages), last=any(stage.last for stage in stages))
+    return stages
+
+
+def spread_layers(depth: int, stages: int) -> list[range]:
+    """Return which layers each stage holds: as equal as can be; the first ones have fewer, and the embeddings beside."""
+    ends = [depth * (number + 1) // stages for number in range(stages)]
+    return [range(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def _without(model: PreTrainedModel, layers: Sequence[int]) -> PreTrainedModel:
+    """Return the same modules in another tree: the layers with these numbers only pass on."""
+    names = next(name for name, module in model.named_modules() if module is layers_of(model)).split(".")
+    top = node = _shallow(model)
+    for name in names:
+        child = _shallow(node.get_submodule(name))
+        setattr(node, name, child)
+        node = child
+    for number in layers:
+        node[number] = Passing()  # pyright: ignore[reportIndexIssue]  a ModuleList
+    return top
+
+
+def _shallow(module: Part) -> Part:
+    """Return a module that holds the same parts, and may come to hold others."""
+    found = copy.copy(module)
+    found._modules = dict(module._modules)
+    return found
+
+
+def _leave_out_ends(model: PreTrainedModel, *, first: bool, last: bool) -> None:
+    """Keep the embeddings with the first layers, and pooler and head with the last ones, alone."""
+    prefix = model.base_model_prefix
+    base = getattr(model, prefix)
+    if not first:
+        for name in ("embeddings", "embeddings_project"):
+            if hasattr(base, name):
+                setattr(base, name, Passing())
+    if not last:
+        if hasattr(base, "pooler"):
+            base.pooler = None
+        for name in [name for name, _ in model.named_children() if name != prefix]:
+            setattr(model, name, Passing())

@@ -1,0 +1,158 @@
+"""One optimizer step's forward and backward passes: piece after piece through a whole network, or through the stages of a pipeline.
+
+Shape letters: B batch, S sequence, D width.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.pipelining import (
+    PipelineStage,
+    Schedule1F1B,
+    ScheduleGPipe,
+    ScheduleInterleaved1F1B,
+    ScheduleInterleavedZeroBubble,
+)
+from torch.distributed.pipelining.schedules import _PipelineSchedule
+from torch.nn.parallel import DistributedDataParallel
+
+from smelt.models.network import Network
+from smelt.parallel.world import PIPELINE, World
+
+_SCHEDULES = {
+    "gpipe": ScheduleGPipe, "1f1b": Schedule1F1B, "interleaved": ScheduleInterleaved1F1B, "zero_bubble": ScheduleInterleavedZeroBubble,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some examples of a batch."""
+
+    ids_BS: Tensor
+    mask_BS: Tensor
+    loss: Callable[[Network], Tensor]
+    """Calls a network on them, and weighs what it answers."""
+
+
+def work_off(network: Network, pieces: Sequence[Piece], world: World) -> Tensor:
+    """Take a batch's pieces forward and backward; gradients are summed over them.
+
+    Args:
+        network: as `place` returned it.
+        pieces: this process's share of the batch; each loss is weighed by its part of the whole batch.
+        world: gradients will be averaged over its readers, so each loss is multiplied by their number.
+
+    Returns:
+        The sum of the losses; 0 where the last stage is not.
+    """
+    if isinstance(network, Staged):
+        return network.run(pieces, learns=True)[0]
+    total = torch.zeros((), device=pieces[0].ids_BS.device)
+    for number, piece in enumerate(pieces):
+        with _collecting(network, last=number == len(pieces) - 1):
+            value = piece.loss(network)
+            with torch.autocast(value.device.type, enabled=False):
+                (value * world.readers).backward()
+        total += value.detach()
+    return total
+
+
+def answer(network: Network, ids_BS: Tensor, mask_BS: Tensor) -> Tensor | None:
+    """Return the scores of a batch, shape (B, C); None where the last stage is not."""
+    if not isinstance(network, Staged):
+        return network(ids_BS, mask_BS)
+    count = min(len(ids_BS), network.pieces)
+    pieces = [Piece(ids, mask, _no_loss) for ids, mask in zip(ids_BS.tensor_split(count), mask_BS.tensor_split(count), strict=True)]
+    pieces += pieces[-1:] * (network.pieces - count)
+    scores = network.run(pieces, learns=False)[1]
+    if scores is None:
+        return None
+    rows = len(scores) // network.pieces
+    return torch.cat([part[: len(piece.ids_BS)] for part, piece in zip(scores.split(rows), pieces[:count], strict=False)])
+
+
+def _no_loss(_network: Network) -> Tensor:
+    raise NotImplementedError
+
+
+@contextmanager
+def _collecting(network: nn.Module, *, last: bool) -> Iterator[None]:
+    """Send gradients after the last piece of a batch only."""
+    if isinstance(network, FSDPModule):
+        network.set_requires_gradient_sync(last)
+    held = network.no_sync() if isinstance(network, DistributedDataParallel) and not last else nullcontext()
+    with held:
+        yield
+
+
+class Staged(nn.Module):
+    """A network whose stages lie in several processes. It is called by `run` alone, by all processes at once."""
+
+    def __init__(self, network: Network, stages: Sequence[nn.Module], world: World, sizes: tuple[int, int]) -> None:
+        """Take what is left of the network here, this process's stages, the width of the states and the number of classes."""
+        super().__init__()
+        assert world.mesh is not None
+        self.network = network
+        self._stages, self._world = list(stages), world
+        self._width, self._classes = sizes
+        self._group = world.mesh[PIPELINE].get_group()
+
+    @property
+    def pieces(self) -> int:
+        """Into how many a batch is cut."""
+        return self._world.section.pieces
+
+    def run(self, pieces: Sequence[Piece], *, learns: bool) -> tuple[Tensor, Tensor | None]:
+        """Take the pieces through all stages; with `learns`, backward too.
+
+        Returns:
+            The sum of the losses, 0 where the last stage is not, and the scores of all pieces, padded rows included, where it is.
+        """
+        world, pieces_n = self._world, len(pieces)
+        rows, length = max(len(one.ids_BS) for one in pieces), max(one.ids_BS.shape[1] for one in pieces)
+        ids = torch.cat([_padded(one.ids_BS, rows, length) for one in pieces])
+        mask = torch.cat([_padded(one.mask_BS, rows, length) for one in pieces])
+
+        def loss(scores: Tensor, places: Tensor) -> Tensor:
+            piece = pieces[int(places[0]) // rows]
+            value = piece.loss(cast("Network", lambda ids_BS, _mask: scores[: len(ids_BS)]))
+            return value * world.readers
+
+        schedule = self._schedule(pieces_n, (rows, length), loss if learns else None)
+        losses: list[Tensor] = []
+        holds_first, holds_last = world.stage == 0, world.stage == world.section.pipeline - 1
+        words: dict = {"mask_BS": mask} | ({"losses": losses} if learns else {})
+        if holds_last and learns:
+            words["target"] = torch.arange(pieces_n * rows, device=ids.device)
+        given = (ids,) if holds_first else ()
+        scores = schedule.step(*given, **words) if learns else schedule.eval(*given, **words)
+        total = torch.stack(losses).sum().detach() / world.readers if losses else torch.zeros((), device=ids.device)
+        return total, cast("Tensor | None", scores)
+
+    def _schedule(self, pieces: int, shape: tuple[int, int], loss: Callable[[Tensor, Tensor], Tensor] | None) -> _PipelineSchedule:
+        """Return a schedule for pieces of one shape: stages send each other tensors whose shapes they know beforehand."""
+        section, count = self._world.section, self._world.section.stages
+        states = torch.empty(*shape, self._width, device="meta")
+        stages = []
+        for place, stage in enumerate(self._stages):
+            number = self._world.stage + place * section.pipeline
+            given = torch.empty(*shape, dtype=torch.int64, device="meta") if number == 0 else states.clone().requires_grad_()
+            answer = torch.empty(shape[0], self._classes, device="meta") if number == count - 1 else states.clone()
+            stages.append(
+                PipelineStage(
+                    stage, number, count, self._world.device, input_args=(given,), output_args=(answer.requires_grad_(),), group=self._group
+                )
+            )
+        kind = _SCHEDULES[section.pipeline_schedule]
+        return kind(stages if len(stages) > 1 else stages[0], pieces, loss_fn=loss, scale_grads=False)
+
+
+def _padded(tensor: Tensor, rows: int, length: int) -> Tensor:
+    """Repeat the first row below, add zeros at the right."""
+    tall = torch.cat([tensor, tensor[:1].expand(rows - len(tensor), -1)])
+    return nn.functional.pad(tall, (0, length - tall.shape[1]))
