@@ -105,7 +105,8 @@ def _wait(processes: Sequence[subprocess.Popen]) -> int | None:
         codes = [process.poll() for process in processes]
         failed = [rank for rank, code in enumerate(codes) if code]
         if failed:
-            return failed[0]
+            # Where one was killed, the others may have fallen over it already.
+            return min(failed, key=lambda rank: (codes[rank] or 0) > 0)
         if all(code == 0 for code in codes):
             return None
         time.sleep(_POLL_SECONDS)

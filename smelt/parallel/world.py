@@ -17,6 +17,7 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from smelt.errors import EnvironmentFault
 from smelt.language import say
+from smelt.parallel.pulse import Pulse
 from smelt.recipe.parallel import Parallel
 
 STORE = "SMELT_STORE"
@@ -24,7 +25,6 @@ STORE = "SMELT_STORE"
 ATTEMPT = "SMELT_ATTEMPT"
 """Environment variable: how often the processes were started before."""
 PIPELINE, REPLICATE, SHARD, TENSOR = "pipeline", "replicate", "shard", "tensor"
-_ADDENDS = "addends"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,20 @@ class World:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     mesh: DeviceMesh | None = None
     """Its dimensions: see `lay_out`. None for a single process."""
+    addends: dist.ProcessGroup | None = None
+    """The processes over which `sum` adds up: all that do not split matrices with this one."""
+    pulse: Pulse | None = None
+    """Where this process notes what it has reached."""
 
     @property
     def leads(self) -> bool:
         """Whether this process writes files and speaks to people."""
         return self.rank == 0
+
+    def beat(self, step: int, part: int) -> None:
+        """Note that this process has reached a part of a step."""
+        if self.pulse:
+            self.pulse.beat(step, part)
 
     @property
     def readers(self) -> int:
@@ -66,9 +75,8 @@ class World:
         """Return the sum over all readers, and over the stages, of which all but the last have nothing to add."""
         if self.size == self.section.tensor:
             return value
-        assert self.mesh is not None
         total = value.clone()
-        dist.all_reduce(total, group=self.mesh[_ADDENDS].get_group())
+        dist.all_reduce(total, group=self.addends)
         return total
 
     def over_stages(self, value: float) -> float:
@@ -146,17 +154,20 @@ def join(section: Parallel, wanted: torch.device, timeout_seconds: float, name: 
             step=say("See that all processes are started, and that their machines reach each other."),
         ) from error  # fmt: skip
     try:
-        yield World(rank=rank, size=size, section=section, device=device, mesh=lay_out(section, device))
+        mesh, addends = lay_out(section, device)
+        yield World(rank=rank, size=size, section=section, device=device, mesh=mesh, addends=addends)
     finally:
         dist.destroy_process_group()
 
 
-def lay_out(section: Parallel, device: torch.device) -> DeviceMesh:
-    """Return the mesh of the processes: neighbors split matrices, for they talk most, then come shards, copies, and stages."""
+def lay_out(section: Parallel, device: torch.device) -> tuple[DeviceMesh, dist.ProcessGroup]:
+    """Return the mesh of the processes, and those among which `World.sum` adds up.
+
+    Neighbors split matrices, for they talk most; then come shards, copies, and stages.
+    """
     degrees, names = (section.pipeline, section.replicate, section.shard, section.tensor), (PIPELINE, REPLICATE, SHARD, TENSOR)
     mesh = init_device_mesh(device.type, degrees, mesh_dim_names=names)
-    mesh[PIPELINE, REPLICATE, SHARD]._flatten(_ADDENDS)
-    return mesh
+    return mesh, mesh[PIPELINE, REPLICATE, SHARD]._flatten().get_group()
 
 
 def meeting_place(timeout_seconds: float) -> Store:

@@ -7,7 +7,8 @@ as it is needed: then the first process does the whole job, and the others wait 
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import assert_never
@@ -18,6 +19,7 @@ from smelt.launch.local import Group, launch
 from smelt.launch.telling import send, start_of_process
 from smelt.models.build import load_model
 from smelt.parallel.place import check_spread
+from smelt.parallel.pulse import Pulse, behind, signs
 from smelt.parallel.state import read_whole, write_tensors
 from smelt.parallel.world import join
 from smelt.pipeline.context import Context, Watcher
@@ -81,7 +83,10 @@ def take_part(run: RunFolder, order: Mapping, watch: Watcher, meeting: str) -> N
     """Do one process's share of a training. The leading process leaves the weights and the progress in the work folder."""
     recipe, work, rows = from_dict(order["recipe"]), Path(order["work"]), Path(order["rows"])
     section, seconds = recipe.train or Train(), recipe.launch.timeout_seconds
-    with join(recipe.parallel, find_device(section.device), seconds, meeting) as world:
+    pulses = work / "pulses"
+    with join(recipe.parallel, find_device(section.device), seconds, meeting) as joined, _named(pulses, joined.size):
+        pulse = Pulse(pulses, joined.rank)
+        world = replace(joined, pulse=pulse)
         context = Context(recipe=recipe, recipe_text="", command="", run=run, watch=watch)
         dataset = open_dataset(run.path / "data")
         model = load_model(work / "start")
@@ -103,6 +108,22 @@ def take_part(run: RunFolder, order: Mapping, watch: Watcher, meeting: str) -> N
         if world.leads:
             write_json(trained / _PROGRESS, asdict(progress), run.disk)
         world.wait()
+        pulse.end()
+
+
+@contextmanager
+def _named(pulses: Path, size: int) -> Iterator[None]:
+    """Where the processes cannot speak to each other any more, say for which one the others wait.
+
+    Raises:
+        RuntimeError: one that is not told as a fault: all start again from the last checkpoint.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if late := behind(signs(pulses, size)):
+            raise RuntimeError(late) from error
+        raise
 
 
 def wait_for_orders(context: Context) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from smelt.models.network import Network
 from smelt.parallel.pipeline import Piece, work_off
 from smelt.parallel.place import clip, meet
+from smelt.parallel.pulse import COMPUTED, COMPUTES
 from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
 from smelt.tasks.padding import take
@@ -94,7 +95,8 @@ def fit(training: Training, *, start: int = 0) -> Iterator[Step]:
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
             arrays = read(training.rows, chosen, section.augment, (section.seed, epoch, number))
-            value = _update(training, chosen, arrays)
+            training.world.beat(step, COMPUTES)
+            value = _update(training, chosen, arrays, step)
             ends = number + 1 == length
             if ends or step % training.world.section.sync_every == 0:
                 meet(training.network, optimizer, training.world)
@@ -108,7 +110,7 @@ def _batches(training: Training, epoch: int) -> list[NDArray[np.int64]]:
     return epoch_batches(training.rows, training.section, training.section.seed, epoch)
 
 
-def _update(training: Training, chosen: NDArray[np.int64], arrays: Arrays) -> float:
+def _update(training: Training, chosen: NDArray[np.int64], arrays: Arrays, step: int) -> float:
     """Take one optimizer step on this process's share of a batch; return the loss of the whole batch before it.
 
     Gradients are averaged over readers, so each counts its examples' mean by its share of the examples, times the readers.
@@ -121,7 +123,7 @@ def _update(training: Training, chosen: NDArray[np.int64], arrays: Arrays) -> fl
         # A process without examples computes one of them for nothing: it has to take part in what all do together.
         places = piece if len(piece) else np.zeros(1, np.int64)
         batch = assemble(training.rows, chosen[places], take(arrays, places)).to(device)
-        pieces.append(Piece(batch.ids_BS, batch.mask_BS, partial(_weighed, training.loss, batch, len(piece) / len(chosen))))
+        pieces.append(Piece(batch.ids_BS, batch.mask_BS, partial(_weighed, training, batch, len(piece) / len(chosen), step)))
     with torch.autocast(device.type, torch.bfloat16, enabled=training.plan.precision == "bf16"):
         total = work_off(network, pieces, world)
     clip(network, training.section.clip_norm, world)
@@ -130,8 +132,10 @@ def _update(training: Training, chosen: NDArray[np.int64], arrays: Arrays) -> fl
     return float(world.sum(total))
 
 
-def _weighed(loss: Loss, batch: Batch, weight: float, network: Network) -> Tensor:
-    return loss(network, batch) * weight
+def _weighed(training: Training, batch: Batch, weight: float, step: int, network: Network) -> Tensor:
+    value = training.loss(network, batch) * weight
+    training.world.beat(step, COMPUTED)
+    return value
 
 
 def cross_entropy(label_smoothing: float) -> Loss:

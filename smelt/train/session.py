@@ -134,7 +134,7 @@ def _judge_epoch(
     job: Job, training: Training, progress: Progress, step: Step, best: dict[str, Tensor], work: Path
 ) -> dict[str, Tensor]:  # fmt: skip
     """Score dev, keep the weights if they are the best so far, write the epoch down."""
-    scores = score_rows(job.network, job.dev, job.section, classes=len(job.labels), precision=training.plan.precision, world=job.world)
+    scores = score_rows(training.network, job.dev, job.section, classes=len(job.labels), precision=training.plan.precision, world=job.world)
     score = float((scores.argmax(1) == job.dev.labels).mean())
     if score > progress.best_score:
         progress.best_score, progress.best_epoch = score, step.epoch

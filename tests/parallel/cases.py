@@ -123,8 +123,8 @@ def worlds():
     size = dist.get_world_size()
     for spread in SPREADS[size]:
         section = Parallel(**spread)
-        mesh = lay_out(section, torch.device("cpu"))
-        yield json.dumps(spread), World(rank=dist.get_rank(), size=size, section=section, mesh=mesh)
+        mesh, addends = lay_out(section, torch.device("cpu"))
+        yield json.dumps(spread), World(rank=dist.get_rank(), size=size, section=section, mesh=mesh, addends=addends)
 
 
 def main(answer: Path) -> None:

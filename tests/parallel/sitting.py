@@ -30,7 +30,7 @@ def job(dropout, dies_at):
     plain = cross_entropy(0.0)
 
     def loss(network, batch):
-        seen[0] += network.training
+        seen[0] += 1
         if seen[0] == dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
         return plain(network, batch)

@@ -1,9 +1,12 @@
 """A whole recipe whose reference is trained by several processes: started by smelt, and by torchrun."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +85,38 @@ def test_torchrun_starts_the_processes_and_the_first_does_the_job(alone, tmp_pat
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("train is done") == 1
     assert [loss for _, loss in steps(tmp_path / "run")] == pytest.approx([loss for _, loss in steps(alone)], rel=1e-5)
+
+
+def rank_of(run, rank):
+    """The number of the process that has this rank in a run's training; 0 where it has not begun to learn."""
+    if not any(int(pulse.read_text() or "0") > 20 for pulse in run.glob(f".work/train-*/pulses/pulse-{rank}")):
+        return 0
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words, environment = (place / "cmdline").read_bytes(), (place / "environ").read_bytes().split(b"\0")
+            if b"smelt.pipeline.rank" in words and str(run).encode() in words and f"RANK={rank}".encode() in environment:
+                return int(place.name)
+    return 0
+
+
+@pytest.mark.distributed
+def test_one_that_stalls_is_named_within_the_timeout(tmp_path):
+    recipe = SMALL.replace("epochs: 2, refit: true,", "epochs: 300, patience: 300,")
+    recipe += "parallel: {replicate: 2}\nlaunch: {kind: local, timeout_seconds: 6, restarts: 0}\n"
+    path, run = write_project(tmp_path, recipe), tmp_path / "run"
+    command = [sys.executable, "-m", "smelt", "train", str(path), "--out", str(run)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        try:
+            while not (stalled := rank_of(run, 1)):
+                assert process.poll() is None
+                time.sleep(0.05)
+            os.kill(stalled, signal.SIGSTOP)
+            errors = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
+    assert process.returncode == 5
+    assert "RuntimeError: process 1 gives no sign of life since step" in errors
+    assert "the same command goes on from the last checkpoint" in errors
 
 
 def test_torchrun_and_the_recipe_have_to_agree(tmp_path, monkeypatch):
