@@ -1,10 +1,12 @@
 """The processes of one training, seen from one of them. With a single process every collective is the identity."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +21,13 @@ from smelt.errors import EnvironmentFault
 from smelt.language import say
 from smelt.parallel.pulse import Pulse
 from smelt.recipe.parallel import Parallel
+from smelt.run.folder import code_version
 
 STORE = "SMELT_STORE"
 """Environment variable: the file in which processes of one machine meet. Without it they meet where torchrun says."""
 ATTEMPT = "SMELT_ATTEMPT"
 """Environment variable: how often the processes were started before."""
+_PACKAGES = ("torch", "transformers", "numpy", "safetensors")
 PIPELINE, REPLICATE, SHARD, TENSOR = "pipeline", "replicate", "shard", "tensor"
 
 
@@ -154,10 +158,29 @@ def join(section: Parallel, wanted: torch.device, timeout_seconds: float, name: 
             step=say("See that all processes are started, and that their machines reach each other."),
         ) from error  # fmt: skip
     try:
+        _compare_versions(store, rank)
         mesh, addends = lay_out(section, device)
         yield World(rank=rank, size=size, section=section, device=device, mesh=mesh, addends=addends)
     finally:
         dist.destroy_process_group()
+
+
+def _compare_versions(store: Store, rank: int) -> None:
+    """Refuse to train with processes that run other code.
+
+    Raises:
+        EnvironmentFault: it names what differs from the first process, and how.
+    """
+    own = {name: version(name) for name in _PACKAGES} | {"smelt": code_version("models", "parallel", "train", "tasks")[:12]}
+    if rank == 0:
+        store.set("versions", json.dumps(own))
+    theirs = json.loads(store.get("versions"))
+    differing = [f"{name} {own[name]} != {theirs.get(name)}" for name in own if own[name] != theirs.get(name)]
+    if differing:
+        raise EnvironmentFault(
+            say("process {rank} has other versions than process 0: {differing}", rank=rank, differing=", ".join(differing)),
+            step=say("Install the same versions on all machines."),
+        )
 
 
 def lay_out(section: Parallel, device: torch.device) -> tuple[DeviceMesh, dist.ProcessGroup]:

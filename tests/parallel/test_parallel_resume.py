@@ -1,7 +1,6 @@
 """A training that is cut goes on: bit for bit in as many processes, in the same order of data in any other number."""
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 
 from smelt.errors import EnvironmentFault
 from smelt.launch.local import Group, launch
-from smelt.recipe.parallel import LocalLaunch
+from smelt.recipe.parallel import LocalLaunch, Parallel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def sit(work, spread, *, dropout, kills=None, restarts=0):
     """One sitting in the processes that the spread asks for."""
     words = [sys.executable, "-m", "tests.parallel.sitting", str(work), json.dumps(spread), str(dropout), json.dumps(kills or {})]
-    processes = math.prod(spread.values())
+    processes = Parallel(**spread).processes
     if processes == 1:
         subprocess.run(words, check=True, cwd=ROOT)
         return
@@ -34,7 +33,11 @@ def losses(work):
     return [loss for _, loss in found]
 
 
-@pytest.mark.parametrize("spread", [{"replicate": 2}, pytest.param({"shard": 2}, marks=pytest.mark.distributed)], ids=str)
+@pytest.mark.parametrize(
+    "spread",
+    [{"replicate": 2}, *(pytest.param(one, marks=pytest.mark.distributed) for one in ({"shard": 2}, {"replicate": 2, "sync_every": 3}))],
+    ids=str,
+)
 def test_killed_processes_start_again_and_nothing_changes(tmp_path, spread, caplog):
     sit(tmp_path / "whole", spread, dropout=0.1)
     want = losses(tmp_path / "whole")

@@ -1,15 +1,18 @@
 """Shares of a batch: whoever asks, whichever number of processes there is, the same examples in the same order."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.distributed import HashStore  # pyright: ignore[reportPrivateImportUsage]  public at run time
 
 from smelt.data.batch import token_batches
 from smelt.errors import EnvironmentFault
 from smelt.launch.torchrun import is_joined
-from smelt.parallel.world import ALONE, World, join
+from smelt.parallel.world import ALONE, World, _compare_versions, join
 from smelt.recipe.parallel import Parallel
 
 
@@ -79,3 +82,12 @@ def test_a_peer_that_does_not_come_is_told_of_within_the_timeout(monkeypatch, tm
         join(Parallel(replicate=2), torch.device("cpu"), 1.0, "test"),
     ):
         pass
+
+
+def test_processes_with_other_versions_are_refused():
+    store = HashStore()
+    _compare_versions(store, 0)
+    _compare_versions(store, 1)
+    store.set("versions", json.dumps(json.loads(store.get("versions")) | {"torch": "2.0.0"}))
+    with pytest.raises(EnvironmentFault, match=r"process 1 has other versions than process 0: torch \S+ != 2.0.0"):
+        _compare_versions(store, 1)

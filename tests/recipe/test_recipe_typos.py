@@ -18,7 +18,7 @@ from smelt.recipe.faults import check
 from smelt.recipe.recipe import Recipe
 from smelt.recipe.track import NoTracking, TensorBoard
 
-_SLIPS = 300
+_SLIPS = 600
 _LINE = re.compile(r"^(?P<lead>\s*(?:- )*)(?:(?P<key>\w+):(?: (?P<value>.*))?|(?P<entry>\S+))$")
 
 
