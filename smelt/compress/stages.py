@@ -38,7 +38,7 @@ def student_stage(plan: Search, training: Training, place: str | None = None) ->
     inputs = plan.inputs | {
         "student": training.section.model_dump(mode="json"), "distill": plan.section.distill.model_dump(mode="json"),
         "transfer": plan.section.transfer.model_dump(mode="json"), "texts": texts_sha256(plan.more_texts),
-        "train": plan.train.model_dump(mode="json"), "code": code_version("models", "train", "tasks", "compress"),
+        "train": plan.train.model_dump(mode="json"), "code": code_version("models", "train", "parallel", "tasks", "compress"),
         "seed": training.seed, "start": plan.run.digest(training.start) if training.start else None,
         "quantized": training.quantized, "price": price_mark(plan) if isinstance(training.section, Width) else None,
     }  # fmt: skip

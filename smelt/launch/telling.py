@@ -47,10 +47,16 @@ def send(stream: IO[str], told: Facts) -> None:
 
 
 def listen(lines: Iterable[str], hear: Hear) -> list[dict]:
-    """Pass on what is told, to the end; return what was no news of a training, such as faults."""
+    """Pass on what is told, to the end; return what was no news of a training, such as faults.
+
+    A process that is killed may leave half a line: it is left out.
+    """
     rest = []
     for line in lines:
-        told = json.loads(line)
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
         if "name" in told:
             hear(told["name"], told["step"], told["facts"])
         else:

@@ -18,11 +18,9 @@ Part = TypeVar("Part", bound=nn.Module)
 class Passing(nn.Module):
     """Stands for what another stage does: returns the states that came."""
 
-    def forward(self, states_BSD: Tensor | None = None, *_: object, inputs_embeds: Tensor | None = None, **__: object) -> Tensor:
-        """Return the states, whether they come by place, as to a layer, or by name, as to the embeddings."""
-        states = inputs_embeds if states_BSD is None else states_BSD
-        assert states is not None
-        return states
+    def forward(self, *given: Tensor | None, inputs_embeds: Tensor | None = None, **_: object) -> Tensor:
+        """Return the states: the first thing given by place, as layers and some embeddings get them, or by name, as other embeddings."""
+        return next(one for one in (*given, inputs_embeds) if one is not None)
 
 
 class Stage(nn.Module):

@@ -51,7 +51,7 @@ def work_off(network: Network, pieces: Sequence[Piece], world: World) -> Tensor:
         The sum of the losses; 0 where the last stage is not.
     """
     if isinstance(network, Staged):
-        return network.run(pieces, learns=True)[0]
+        return network.learn(pieces)
     total = torch.zeros((), device=pieces[0].ids_BS.device)
     for number, piece in enumerate(pieces):
         with _collecting(network, last=number == len(pieces) - 1):
@@ -64,20 +64,7 @@ def work_off(network: Network, pieces: Sequence[Piece], world: World) -> Tensor:
 
 def answer(network: Network, ids_BS: Tensor, mask_BS: Tensor) -> Tensor | None:
     """Return the scores of a batch, shape (B, C); None where the last stage is not."""
-    if not isinstance(network, Staged):
-        return network(ids_BS, mask_BS)
-    count = min(len(ids_BS), network.pieces)
-    pieces = [Piece(ids, mask, _no_loss) for ids, mask in zip(ids_BS.tensor_split(count), mask_BS.tensor_split(count), strict=True)]
-    pieces += pieces[-1:] * (network.pieces - count)
-    scores = network.run(pieces, learns=False)[1]
-    if scores is None:
-        return None
-    rows = len(scores) // network.pieces
-    return torch.cat([part[: len(piece.ids_BS)] for part, piece in zip(scores.split(rows), pieces[:count], strict=False)])
-
-
-def _no_loss(_network: Network) -> Tensor:
-    raise NotImplementedError
+    return network.score(ids_BS, mask_BS) if isinstance(network, Staged) else network(ids_BS, mask_BS)
 
 
 @contextmanager
@@ -91,7 +78,7 @@ def _collecting(network: nn.Module, *, last: bool) -> Iterator[None]:
 
 
 class Staged(nn.Module):
-    """A network whose stages lie in several processes. It is called by `run` alone, by all processes at once."""
+    """A network whose stages lie in several processes. All of them learn, or score, at once."""
 
     def __init__(self, network: Network, stages: Sequence[nn.Module], world: World, sizes: tuple[int, int]) -> None:
         """Take what is left of the network here, this process's stages, the width of the states and the number of classes."""
@@ -102,37 +89,44 @@ class Staged(nn.Module):
         self._width, self._classes = sizes
         self._group = world.mesh[PIPELINE].get_group()
 
-    @property
-    def pieces(self) -> int:
-        """Into how many a batch is cut."""
-        return self._world.section.pieces
-
-    def run(self, pieces: Sequence[Piece], *, learns: bool) -> tuple[Tensor, Tensor | None]:
-        """Take the pieces through all stages; with `learns`, backward too.
-
-        Returns:
-            The sum of the losses, 0 where the last stage is not, and the scores of all pieces, padded rows included, where it is.
-        """
-        world, pieces_n = self._world, len(pieces)
-        rows, length = max(len(one.ids_BS) for one in pieces), max(one.ids_BS.shape[1] for one in pieces)
-        ids = torch.cat([_padded(one.ids_BS, rows, length) for one in pieces])
-        mask = torch.cat([_padded(one.mask_BS, rows, length) for one in pieces])
+    def learn(self, pieces: Sequence[Piece]) -> Tensor:
+        """Take the pieces through all stages, forward and backward; return the sum of the losses, 0 where the last stage is not."""
+        world, rows = self._world, max(len(piece.ids_BS) for piece in pieces)
+        losses: list[Tensor] = []
 
         def loss(scores: Tensor, places: Tensor) -> Tensor:
             piece = pieces[int(places[0]) // rows]
-            value = piece.loss(cast("Network", lambda ids_BS, _mask: scores[: len(ids_BS)]))
-            return value * world.readers
+            return piece.loss(cast("Network", lambda ids_BS, _mask: scores[: len(ids_BS)])) * world.readers
 
-        schedule = self._schedule(pieces_n, (rows, length), loss if learns else None)
-        losses: list[Tensor] = []
-        holds_first, holds_last = world.stage == 0, world.stage == world.section.pipeline - 1
-        words: dict = {"mask_BS": mask} | ({"losses": losses} if learns else {})
-        if holds_last and learns:
-            words["target"] = torch.arange(pieces_n * rows, device=ids.device)
-        given = (ids,) if holds_first else ()
-        scores = schedule.step(*given, **words) if learns else schedule.eval(*given, **words)
-        total = torch.stack(losses).sum().detach() / world.readers if losses else torch.zeros((), device=ids.device)
-        return total, cast("Tensor | None", scores)
+        ids, mask = self._even([piece.ids_BS for piece in pieces]), self._even([piece.mask_BS for piece in pieces])
+        words: dict = {"target": torch.arange(len(ids), device=ids.device)} if self._holds_last else {}
+        schedule = self._schedule(len(pieces), (rows, ids.shape[1]), loss)
+        schedule.step(*self._given(ids), mask_BS=mask, losses=losses, **words)
+        return torch.stack(losses).sum().detach() / world.readers if losses else torch.zeros((), device=ids.device)
+
+    def score(self, ids_BS: Tensor, mask_BS: Tensor) -> Tensor | None:
+        """Take a batch through all stages; return its scores, shape (B, C), where the last stage is."""
+        count, pieces = min(len(ids_BS), self._world.section.pieces), self._world.section.pieces
+        parts, masks = ([*tensor.tensor_split(count), *[tensor[:1]] * (pieces - count)] for tensor in (ids_BS, mask_BS))
+        ids, mask = self._even(parts), self._even(masks)
+        rows = len(ids) // pieces
+        scores = self._schedule(pieces, (rows, ids.shape[1]), None).eval(*self._given(ids), mask_BS=mask)
+        if not self._holds_last:
+            return None
+        return torch.cat([found[: len(part)] for found, part in zip(scores.split(rows), parts[:count], strict=False)])
+
+    @property
+    def _holds_last(self) -> bool:
+        return self._world.stage == self._world.section.pipeline - 1
+
+    def _given(self, ids: Tensor) -> tuple[Tensor, ...]:
+        return (ids,) if self._world.stage == 0 else ()
+
+    @staticmethod
+    def _even(parts: Sequence[Tensor]) -> Tensor:
+        """Give all parts the rows and the length of the largest, and put them one below the other."""
+        rows, length = max(len(part) for part in parts), max(part.shape[1] for part in parts)
+        return torch.cat([_padded(part, rows, length) for part in parts])
 
     def _schedule(self, pieces: int, shape: tuple[int, int], loss: Callable[[Tensor, Tensor], Tensor] | None) -> _PipelineSchedule:
         """Return a schedule for pieces of one shape: stages send each other tensors whose shapes they know beforehand."""

@@ -28,11 +28,6 @@ class Batch:
     rows: NDArray[np.int64]
     """Which rows of the split these are. Shape (B,)."""
 
-    @property
-    def tokens(self) -> int:
-        """Tokens without padding."""
-        return int(self.mask_BS.sum())
-
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device."""
         return replace(self, ids_BS=self.ids_BS.to(device), mask_BS=self.mask_BS.to(device), labels_B=self.labels_B.to(device))

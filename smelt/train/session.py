@@ -66,7 +66,7 @@ class Job:
 def train(job: Job, work: Path, disk: Disk) -> Progress:
     """Train `job.network` in place and leave it, on the CPU, with the weights of its best epoch on dev.
 
-    Shards stay shards: `parallel.state.whole` puts the network together.
+    Where several processes train, each is left with its part: `parallel.state.write_tensors` puts the network together.
 
     Args:
         job: the training.

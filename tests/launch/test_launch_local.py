@@ -51,8 +51,9 @@ def test_a_fault_is_the_fault_of_all_and_nothing_starts_again(tmp_path, caplog):
     assert "start again" not in caplog.text
 
 
-def test_news_go_to_whoever_hears_and_the_rest_comes_back():
+def test_news_go_to_whoever_hears_the_rest_comes_back_and_half_a_line_is_left_out():
     heard = []
-    rest = listen(['{"name": "a", "step": {"step": 1}, "facts": {}}\n', '{"fault": {}}\n'], lambda *told: heard.append(told))
+    lines = ['{"name": "a", "step": {"step": 1}, "facts": {}}\n', '{"name": "a", "st', '{"fault": {}}\n']
+    rest = listen(lines, lambda *told: heard.append(told))
     assert heard == [("a", {"step": 1}, {})]
     assert rest == [{"fault": {}}]

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
+from transformers import AutoModelForSequenceClassification
 
 from smelt.launch.torchrun import is_joined
 from smelt.models.cnn import CnnNetwork, CnnSizes
-from smelt.models.transformer import TransformerSizes, from_sizes
+from smelt.models.transformer import TransformerNetwork, TransformerSizes, from_sizes
 from smelt.parallel.place import place
 from smelt.parallel.world import World, lay_out, meeting_place
 from smelt.recipe.parallel import Parallel
@@ -26,10 +27,13 @@ from smelt.train.evaluate import score_rows
 from smelt.train.fit import Plan, Training, cross_entropy, fit
 from smelt.train.optimize import build_optimizer
 from smelt.train.rows import Rows
+from tests.models.test_models_slices import CONFIGS
 
 STEPS = 20
 CLASSES = 3
 SECTION = Train(batch_examples=7, batch_tokens=30, optimizer=AdamW(learning_rate=0.01), precision="fp32", seed=4)
+FAMILIES = ("distilbert", "electra", "roberta")
+"""Spread by split matrices and as pipelines of two alone: the rest does not depend on the family."""
 SCHEDULES = ("gpipe", "1f1b", "interleaved", "zero_bubble")
 SPREADS = {
     2: [
@@ -83,6 +87,9 @@ def tiny_bert(dropout=0.0):
 def networks():
     """Each network that is spread, by name."""
     yield "bert", tiny_bert()
+    for kind in FAMILIES:
+        torch.manual_seed(3)
+        yield kind, TransformerNetwork(AutoModelForSequenceClassification.from_config(CONFIGS[kind]))
     yield "cnn", CnnNetwork(CnnSizes(vocabulary=12, dim=5, filters=4, kernels=(2, 3), classes=CLASSES, dropout=0.0))
 
 
@@ -127,6 +134,12 @@ def worlds():
         yield json.dumps(spread), World(rank=dist.get_rank(), size=size, section=section, mesh=mesh, addends=addends)
 
 
+def _is_tried(name, section):
+    if name in FAMILIES:
+        return section in (Parallel(), Parallel(tensor=2), Parallel(pipeline=2))
+    return name == "bert" or section.processes == section.replicate
+
+
 def main(answer: Path) -> None:
     """Run the cases of as many processes as there are."""
     torch.set_num_threads(1)
@@ -137,7 +150,7 @@ def main(answer: Path) -> None:
         f"{name} {spread}": trained(network, world)
         for spread, world in worlds()
         for name, network in networks()
-        if name == "bert" or world.section.processes == world.section.replicate
+        if _is_tried(name, world.section)
     }
     if not is_joined():
         answer.write_text(json.dumps(found), encoding="utf-8")

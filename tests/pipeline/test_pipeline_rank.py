@@ -88,13 +88,13 @@ def test_torchrun_starts_the_processes_and_the_first_does_the_job(alone, tmp_pat
 
 
 def rank_of(run, rank):
-    """The number of the process that has this rank in a run's training; 0 where it has not begun to learn."""
+    """The number of the process that has this rank in a run's training, whoever started it; 0 where it has not begun to learn."""
     if not any(int(pulse.read_text() or "0") > 20 for pulse in run.glob(f".work/train-*/pulses/pulse-{rank}")):
         return 0
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            words, environment = (place / "cmdline").read_bytes(), (place / "environ").read_bytes().split(b"\0")
-            if b"smelt.pipeline.rank" in words and str(run).encode() in words and f"RANK={rank}".encode() in environment:
+            words, environment = (place / "cmdline").read_bytes().split(b"\0"), (place / "environ").read_bytes().split(b"\0")
+            if str(run).encode() in words and f"RANK={rank}".encode() in environment:
                 return int(place.name)
     return 0
 
@@ -117,6 +117,27 @@ def test_one_that_stalls_is_named_within_the_timeout(tmp_path):
     assert process.returncode == 5
     assert "RuntimeError: process 1 gives no sign of life since step" in errors
     assert "the same command goes on from the last checkpoint" in errors
+
+
+@pytest.mark.distributed
+def test_torchrun_starts_all_again_when_one_is_killed(tmp_path):
+    recipe = SMALL.replace("epochs: 2, refit: true,", "epochs: 40, patience: 40,")
+    path, run = write_project(tmp_path, recipe + "parallel: {replicate: 2}\nlaunch: {kind: torchrun}\n"), tmp_path / "run"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "2"]
+    command += ["-m", "smelt", "train", str(path), "--out", str(run)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        try:
+            while not (killed := rank_of(run, 1)):
+                assert process.poll() is None
+                time.sleep(0.05)
+            os.kill(killed, signal.SIGKILL)
+            errors = process.communicate(timeout=150)[1]
+        finally:
+            process.kill()
+    assert process.returncode == 0, errors
+    assert "reference: resumes after step" in errors
+    numbers = [step for step, _ in steps(run)]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_torchrun_and_the_recipe_have_to_agree(tmp_path, monkeypatch):
