@@ -63,8 +63,8 @@ def place(network: Network, world: World, precision: Literal["fp32", "bf16"]) ->
 def _staged(network: Network, world: World) -> tuple[list[nn.Module], Network]:
     """Keep this process's stages of a network; return them, and what runs them."""
     assert isinstance(network, TransformerNetwork)
-    section, classes = world.section, network.hugging_face.config.num_labels
-    sizes = (network.embedding.embedding_dim, classes or 0)
+    section, config = world.section, network.hugging_face.config
+    sizes = (config.hidden_size, config.num_labels or 0)
     check_stages(network, section.stages)
     layers = spread_layers(network.depth, section.stages)
     stages: list[nn.Module] = list(cut_stages(network, layers[world.stage :: section.pipeline]))

@@ -4,17 +4,14 @@ import copy
 
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
 
 from smelt.models.stages import Stage, cut_stages, spread_layers
-from smelt.models.transformer import TransformerNetwork
-from tests.models.test_models_slices import CONFIGS
+from tests.parallel.families import CONFIGS, family
 
 
 @pytest.fixture(params=sorted(CONFIGS))
 def network(request):
-    torch.manual_seed(2)
-    return TransformerNetwork(AutoModelForSequenceClassification.from_config(CONFIGS[request.param])).eval()
+    return family(request.param).eval()
 
 
 def test_stages_answer_as_the_network_of_every_known_family(network):

@@ -13,11 +13,10 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
-from transformers import AutoModelForSequenceClassification
 
 from smelt.launch.torchrun import is_joined
 from smelt.models.cnn import CnnNetwork, CnnSizes
-from smelt.models.transformer import TransformerNetwork, TransformerSizes, from_sizes
+from smelt.models.transformer import TransformerSizes, from_sizes
 from smelt.parallel.place import place
 from smelt.parallel.world import World, lay_out, meeting_place
 from smelt.recipe.parallel import Parallel
@@ -27,7 +26,7 @@ from smelt.train.evaluate import score_rows
 from smelt.train.fit import Plan, Training, cross_entropy, fit
 from smelt.train.optimize import build_optimizer
 from smelt.train.rows import Rows
-from tests.models.test_models_slices import CONFIGS
+from tests.parallel.families import family
 
 STEPS = 20
 CLASSES = 3
@@ -88,8 +87,7 @@ def networks():
     """Each network that is spread, by name."""
     yield "bert", tiny_bert()
     for kind in FAMILIES:
-        torch.manual_seed(3)
-        yield kind, TransformerNetwork(AutoModelForSequenceClassification.from_config(CONFIGS[kind]))
+        yield kind, family(kind)
     yield "cnn", CnnNetwork(CnnSizes(vocabulary=12, dim=5, filters=4, kernels=(2, 3), classes=CLASSES, dropout=0.0))
 
 
