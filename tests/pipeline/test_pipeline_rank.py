@@ -121,7 +121,7 @@ def test_one_that_stalls_is_named_within_the_timeout(tmp_path):
 
 @pytest.mark.distributed
 def test_torchrun_starts_all_again_when_one_is_killed(tmp_path):
-    recipe = SMALL.replace("epochs: 2, refit: true,", "epochs: 40, patience: 40,")
+    recipe = SMALL.replace("epochs: 2, refit: true,", "epochs: 40, patience: 40, checkpoint_minutes: 0.0001,")
     path, run = write_project(tmp_path, recipe + "parallel: {replicate: 2}\nlaunch: {kind: torchrun}\n"), tmp_path / "run"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "2"]
     command += ["-m", "smelt", "train", str(path), "--out", str(run)]
