@@ -47,19 +47,7 @@ class Progress:
 
     def _on_step(self, name: str, step: Step | None, facts: Facts) -> None:
         if step is None:
-            self._console.print(
-                say(
-                    "  {name}: epoch {epoch:.0f}, train loss {loss:.3f}, dev {score:.4f} (95 %: {low:.4f} to {high:.4f}), {seconds:.0f} s",
-                    name=name,
-                    epoch=facts["epoch"] + 1,
-                    loss=facts["train_loss"],
-                    score=facts["dev_score"],
-                    low=facts["dev_low"],
-                    high=facts["dev_high"],
-                    seconds=facts["seconds"],
-                ),
-                soft_wrap=True,
-            )
+            self._console.print(_epoch(name, facts), soft_wrap=True)
             if "report" in facts:
                 self._console.print(facts["report"], markup=False, soft_wrap=True)
             return
@@ -82,3 +70,17 @@ class Progress:
                 self._live.update(Text(line), refresh=True)
             else:
                 self._console.print(line, soft_wrap=True)
+
+
+def _epoch(name: str, facts: Facts) -> str:
+    """Say what came of an epoch, as an accuracy or as a perplexity."""
+    head = say("  {name}: epoch {epoch:.0f}, train loss {loss:.3f}, ", name=name, epoch=facts["epoch"] + 1, loss=facts["train_loss"])
+    if "dev_perplexity" in facts:
+        return head + say(
+            "dev {loss:.4f} nats per token, perplexity {perplexity:.2f}, {seconds:.0f} s",
+            loss=facts["dev_loss"], perplexity=facts["dev_perplexity"], seconds=facts["seconds"],
+        )  # fmt: skip
+    return head + say(
+        "dev {score:.4f} (95 %: {low:.4f} to {high:.4f}), {seconds:.0f} s",
+        score=facts["dev_score"], low=facts["dev_low"], high=facts["dev_high"], seconds=facts["seconds"],
+    )  # fmt: skip

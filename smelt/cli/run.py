@@ -35,6 +35,10 @@ def main(options: argparse.Namespace) -> int:
     if not leads():
         return 0
     _show_times(console, result, time.monotonic() - started)
+    if result.told:
+        console.print("\n" + result.told, style="bold green", soft_wrap=True)
+        console.print(say("weights {path}", path=result.run / "train" / "model"), soft_wrap=True)
+        return 0
     if result.verdict is None:
         console.print(say("{stage} is done: {run}", stage=until, run=result.run))
         return 0

@@ -28,6 +28,12 @@ def main(options: argparse.Namespace) -> int:
             step=say("Example: smelt verify --reference a.jsonl --candidate b.jsonl --margin 1.0"),
         )
     from smelt.verify.files import verify
+    from smelt.verify.perplexity import are_guesses, compare_files
+
+    if are_guesses(options.reference):
+        change, told = compare_files(options.reference, options.candidate, options.confidence)
+        print(json.dumps(asdict(change), indent=2) if options.json else told)
+        return 0
 
     verdict = verify(
         options.reference, options.candidate, margin=options.margin, confidence=options.confidence, unlabeled=options.unlabeled,

@@ -15,8 +15,8 @@ from smelt.compress.transfer import TransferSet
 from smelt.models.network import Network
 from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Distill
+from smelt.train.batch import Batch
 from smelt.train.fit import Loss
-from smelt.train.loader import Batch
 
 
 def distill_loss(transfer: TransferSet, section: Distill, reference: Network) -> Loss:
@@ -38,7 +38,7 @@ def distill_loss(transfer: TransferSet, section: Distill, reference: Network) ->
         scores_BC = scores_BC.float()
         soft = soft_cross_entropy(scores_BC, teacher[batch.rows].to(scores_BC.device), section.temperature)
         labeled_B = torch.from_numpy(batch.rows < transfer.labeled).to(scores_BC.device)
-        hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B, reduction="none")
+        hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.targets, reduction="none")
         hard = (hard_B * labeled_B).sum() / labeled_B.sum().clamp(min=1)
         return section.weight * soft + (1 - section.weight) * hard + inner
 
@@ -65,7 +65,7 @@ def _scores(network: Network, reference: Network, batch: Batch, section: Distill
 
 def _mixed_loss(network: Network, reference: Network, batch: Batch, temperature: float) -> Tensor:
     """Mix each document's embeddings with another's and learn what the reference answers. Zhang et al. 2018; for text Guo et al. 2019."""
-    order = torch.randperm(len(batch.labels_B), device=batch.ids_BS.device)
+    order = torch.randperm(len(batch.targets), device=batch.ids_BS.device)
     share = float(torch.distributions.Beta(0.5, 0.5).sample())
     mask_BS = torch.maximum(batch.mask_BS, batch.mask_BS[order])
     reference.to(batch.ids_BS.device)
@@ -99,8 +99,8 @@ def imitation_loss(answers: NDArray[np.int64], weight: float, label_smoothing: f
         scores_BC = network(batch.ids_BS, batch.mask_BS).float()
         answers_B = given[batch.rows].to(scores_BC.device)
         known_B = answers_B >= 0
-        hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.labels_B, reduction="none", label_smoothing=label_smoothing)
-        taught_B = torch.where(known_B, answers_B, batch.labels_B)
+        hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.targets, reduction="none", label_smoothing=label_smoothing)
+        taught_B = torch.where(known_B, answers_B, batch.targets)
         soft_B = torch.nn.functional.cross_entropy(scores_BC, taught_B, reduction="none", label_smoothing=label_smoothing)
         return (weight * soft_B + (1 - weight) * hard_B).mean()
 

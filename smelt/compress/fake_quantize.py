@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 
 from smelt.models.network import Network
+from smelt.train.batch import Batch
 from smelt.train.fit import Loss
-from smelt.train.loader import Batch
 
 
 def quantized_loss(loss: Loss) -> Loss:

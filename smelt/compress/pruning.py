@@ -16,8 +16,8 @@ from torch import Tensor
 from smelt.models.parts import head_width, linear_of
 from smelt.models.slices import SlicedNetwork, Widths, keep_columns, keep_heads, parts_of, widths_of
 from smelt.models.transformer import layers_of
+from smelt.train.batch import Batch
 from smelt.train.fit import Loss
-from smelt.train.loader import Batch
 
 GROUP = 32
 """Feed-forward columns that go together: matrix units work in such multiples."""

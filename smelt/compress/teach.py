@@ -23,6 +23,7 @@ from smelt.recipe.compress import Depth, Width
 from smelt.recipe.train import AdamW
 from smelt.run.disk import write_json
 from smelt.train.checkpoint import Progress
+from smelt.train.evaluate import judge_classes
 from smelt.train.fit import Loss
 from smelt.train.loader import epoch_batches, load
 from smelt.train.session import LOG, Job, train
@@ -77,13 +78,13 @@ def _learn(lesson: Lesson, whole: Network, seconds: float, most_epochs: int, wor
     used = None if isinstance(whole, TransformerNetwork) else used_tokens(lesson.transfer.rows, plan.dev)
     rows, dev = (one if used is None else renumber(one, used) for one in (lesson.transfer.rows, plan.dev))
     network = whole if used is None else shrink(whole, used)
+    section = plan.train.model_copy(update={"report": "score", "seed": training.seed, "optimizer": AdamW()})
     job = Job(
         name=training.name,
         network=network,
         rows=rows,
-        dev=dev,
-        labels=plan.reference.codec.labels,
-        section=plan.train.model_copy(update={"report": "score", "seed": training.seed, "optimizer": AdamW()}),
+        judge=judge_classes(dev, plan.reference.codec.labels, section),
+        section=section,
         loss=quantized_loss(_loss(lesson, used)) if training.quantized else _loss(lesson, used),
         auto_rate=learning_rate_of(whole),
         seconds=seconds,

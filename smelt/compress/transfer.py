@@ -19,7 +19,7 @@ from torch import Tensor
 from smelt.recipe.compress import Transfer
 from smelt.tasks.padding import take
 from smelt.tasks.tokens import ragged
-from smelt.train.loader import inner_tokens
+from smelt.train.noise import inner_tokens
 from smelt.train.rows import Rows, join_rows
 from smelt.types import Arrays
 

@@ -96,7 +96,7 @@ def _check(staged: Staged, chosen: Chosen, source: Source) -> None:
                 ),
                 step=say("Correct the label, or put rows with this label into train."),
             )
-    if len(taught) < 2:
+    if len(taught) < 2 and staged.names != ("",):
         only = excerpt(staged.names[taught.pop()])
         raise DataFault(
             say("train: every row has the label '{label}'", label=only),

@@ -103,6 +103,6 @@ def _warnings(staged: Staged, chosen: Chosen, source: Source) -> list[str]:
         if shared:
             warnings.append(say("{n} groups stand in confirm and in train or dev: the certificate is of known groups", n=shared))
     confirm = len(chosen.rows["confirm"])
-    if confirm < _FEW_ROWS:
+    if confirm < _FEW_ROWS and staged.names != ("",):
         warnings.append(say("confirm has {n} rows: too few to certify a margin of a few points", n=confirm))
     return warnings

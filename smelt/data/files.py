@@ -113,12 +113,12 @@ def _part(path: Path, section: FilesData) -> Part:
             raise missing_column(path, column, table.columns, say("Name the column in data.{key}.", key=key))
     gb = table.encoding == "gb18030" and section.encoding == "auto"
     notes = (say("{file}: read as GB18030, since it is not UTF-8", file=path.name),) if gb else ()
-    return Part(str(path), partial(_rows, table, tuple(named_columns(section).values())), notes)
+    return Part(str(path), partial(_rows, table, tuple(named_columns(section).values()), labelled=bool(section.label)), notes)
 
 
-def _rows(table: Table, columns: Sequence[str]) -> Iterator[Row | Reject]:
+def _rows(table: Table, columns: Sequence[str], *, labelled: bool) -> Iterator[Row | Reject]:
     for number, record in enumerate(table.records(columns), 1):
         if isinstance(record, Flaw):
             yield Reject(str(table.path), record.line, record.reason, excerpt(record.excerpt))
         else:
-            yield check_row(str(table.path), f"{table.path.stem}-{number}", record)
+            yield check_row(str(table.path), f"{table.path.stem}-{number}", record, labelled=labelled)

@@ -83,22 +83,23 @@ def _part(section: HubData, name: str, split: HubSplit) -> Part:
     for key, column in named_columns(section).items():
         if column not in features:
             raise missing_column(place, column, list(features), say("Name the column in data.{key}.", key=key))
-    classes = getattr(features[section.label], "names", None)
+    classes = getattr(features[section.label], "names", None) if section.label else None
     return Part(place, partial(_rows, section, name, split, classes))
 
 
 def _rows(section: HubData, name: str, split: HubSplit, classes: Sequence[str] | None) -> Iterator[Row | Reject]:
     try:
-        groups = [section.group] if section.group else []
-        for number, values in enumerate(split.select_columns([section.text, section.label, *groups]), 1):
-            label = values[section.label]
+        columns = list(named_columns(section).values())
+        for number, values in enumerate(split.select_columns(columns), 1):
+            label = values.get(section.label)
             if classes is not None and isinstance(label, int):
                 # The hub marks rows without an answer by -1.
-                label = classes[label] if 0 <= label < len(classes) else None
+                values = {**values, section.label: classes[label] if 0 <= label < len(classes) else None}
             yield check_row(
                 f"{section.path}/{name}",
                 f"{name}-{number}",
-                Record(number, [values[section.text], label, *(values[group] for group in groups)]),
+                Record(number, [values[column] for column in columns]),
+                labelled=bool(section.label),
             )
     except (OSError, RuntimeError) as error:
         raise EnvironmentFault(_message(section, error), step=say("Is the network there? Run the same command again.")) from error

@@ -66,7 +66,7 @@ class Row(NamedTuple):
     line: int
     text: str
     label: str | float
-    """A float until all labels are known: `1.0` is called "1" if every label is a whole number."""
+    """Empty where the task has no labels. A float until all labels are known: `1.0` is called "1" if every label is a whole number."""
     group: str = ""
     """Whom the row comes from; empty where the recipe names no column of groups."""
 
@@ -100,15 +100,15 @@ class Source:
     max_bad_share: float = 0.0
 
 
-def check_row(file: str, row_id: str, record: Record) -> Row | Reject:
-    """Take a (text, label) or (text, label, group) record or say why not."""
-    text, label, *groups = record.values
-    reason = text_fault(text) or _label_fault(label)
+def check_row(file: str, row_id: str, record: Record, *, labelled: bool = True) -> Row | Reject:
+    """Take a (text, label) or (text, label, group) record or say why not; one without its label where not `labelled`."""
+    text, label, *groups = record.values if labelled else (record.values[0], None, *record.values[1:])
+    reason = text_fault(text) or (_label_fault(label) if labelled else "")
     if not reason and groups and (groups[0] is None or not str(groups[0]).strip()):
         reason = say("no group")
     if reason:
         return Reject(file, record.line, reason, excerpt(text))
-    return Row(row_id, record.line, str(text), _label_value(label), excerpt(groups[0]) if groups else "")
+    return Row(row_id, record.line, str(text), _label_value(label) if labelled else "", excerpt(groups[0]) if groups else "")
 
 
 def text_fault(text: object) -> str:
@@ -145,8 +145,8 @@ def excerpt(value: object) -> str:
 
 def named_columns(section: FilesData | HubData) -> dict[str, str]:
     """Return the columns that a section names, by its key: text, label, and group where there are groups."""
-    names = {"text": section.text, "label": section.label}
-    return names | ({"group": section.group} if section.group else {})
+    named = {"text": section.text, "label": section.label, "group": section.group}
+    return {key: column for key, column in named.items() if column}
 
 
 def missing_column(place: str | Path, column: str, columns: Sequence[str], step: str) -> DataFault:

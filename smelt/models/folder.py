@@ -21,6 +21,8 @@ _ARCHITECTURES = frozenset({
     "albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "modernbert", "mpnet", "roberta",
     "xlm-roberta",
 })  # fmt: skip
+DECODERS = frozenset({"gpt2", "llama", "mistral", "qwen2", "qwen3"})
+"""Architectures that guess the next token."""
 _NEEDED = ("config.json", "tokenizer.json")
 _DANGEROUS = frozenset({
     ".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pt2", ".ckpt", ".npy", ".npz", ".h5",
@@ -32,7 +34,13 @@ _ELSEWHERE = "adapter_config.json"
 _CODE_KEYS = ("auto_map", "custom_pipelines", "trust_remote_code")
 _MAX_LAYERS = 1000
 _MAX_LABELS = 100_000
-_LIMITS = {"num_hidden_layers": _MAX_LAYERS, "n_layers": _MAX_LAYERS, "inner_group_num": _MAX_LAYERS, "num_labels": _MAX_LABELS}
+_LIMITS = {
+    "num_hidden_layers": _MAX_LAYERS,
+    "n_layers": _MAX_LAYERS,
+    "n_layer": _MAX_LAYERS,
+    "inner_group_num": _MAX_LAYERS,
+    "num_labels": _MAX_LABELS,
+}
 _BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
     "U64": 64, "I64": 64, "F64": 64,
@@ -108,8 +116,8 @@ def _check_file(path: Path, folder: Path) -> None:
 def _check_config(path: Path) -> None:
     config = _read_json(path)
     architecture = config.get("model_type") if isinstance(config, dict) else None
-    if not isinstance(config, dict) or not isinstance(architecture, str) or architecture not in _ARCHITECTURES:
-        known = ", ".join(sorted(_ARCHITECTURES))
+    if not isinstance(config, dict) or not isinstance(architecture, str) or architecture not in _ARCHITECTURES | DECODERS:
+        known = ", ".join(sorted(_ARCHITECTURES | DECODERS))
         _refuse(path, say("model_type '{found}'; known are {known}", found=architecture, known=known))
     for key, limit in _LIMITS.items():
         value = config.get(key, 1)

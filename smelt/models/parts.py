@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from smelt.models.transformer import TransformerNetwork, layers_of
+from smelt.models.transformer import HuggingFaceNetwork, layers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,13 @@ class Parts:
     """(F, D)."""
     down: str
     """(D, F)."""
+    gate: str | None = None
+    """(F, D), where what goes up is gated."""
 
     @property
     def by_row(self) -> tuple[str, ...]:
         """Matrices whose rows belong to heads or feed-forward columns."""
-        return (self.query, self.key, self.value, self.up)
+        return (self.query, self.key, self.value, self.up, *([self.gate] if self.gate else []))
 
     @property
     def by_column(self) -> tuple[str, ...]:
@@ -42,8 +44,12 @@ class Parts:
 _BERT = Parts(
     "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense"
 )
+_LLAMA = Parts(
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj", "mlp.gate_proj"
+)
 _PARTS = {
     **dict.fromkeys(("bert", "roberta", "camembert", "xlm-roberta", "electra"), _BERT),
+    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3"), _LLAMA),
     "distilbert": Parts("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"),
 }
 KNOWN = tuple(sorted(_PARTS))
@@ -52,7 +58,7 @@ KNOWN = tuple(sorted(_PARTS))
 
 def find_parts(network: nn.Module) -> Parts | None:
     """Return the names of its layers' matrices; None where they are not known."""
-    return _PARTS.get(network.hugging_face.config.model_type) if isinstance(network, TransformerNetwork) else None
+    return _PARTS.get(network.hugging_face.config.model_type) if isinstance(network, HuggingFaceNetwork) else None
 
 
 def linear_of(layer: nn.Module, name: str) -> nn.Linear:
@@ -62,7 +68,8 @@ def linear_of(layer: nn.Module, name: str) -> nn.Linear:
     return module
 
 
-def head_width(network: TransformerNetwork, parts: Parts) -> int:
+def head_width(network: HuggingFaceNetwork, parts: Parts) -> int:
     """Return E. Neither cutting nor splitting changes it."""
     attention = layers_of(network.hugging_face)[0].get_submodule(parts.query.rpartition(".")[0])
-    return int(attention.attention_head_size)  # pyright: ignore[reportArgumentType]  a number on every family above
+    width = getattr(attention, "attention_head_size", None) or attention.head_dim
+    return int(width)  # pyright: ignore[reportArgumentType]  a number on every family above

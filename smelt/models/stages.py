@@ -7,10 +7,11 @@ import copy
 from collections.abc import Sequence
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from smelt.models.transformer import TransformerNetwork, layers_of
+from smelt.models.transformer import HuggingFaceNetwork, layers_of
 
 Part = TypeVar("Part", bound=nn.Module)
 
@@ -23,32 +24,41 @@ class Passing(nn.Module):
         return next(one for one in (*given, inputs_embeds) if one is not None)
 
 
+class Nothing(nn.Module):
+    """Stands for the positions that another stage has added: adds nothing."""
+
+    def forward(self, given: Tensor) -> Tensor:
+        """Return a zero that any state can be added to."""
+        return torch.zeros((), device=given.device)
+
+
 class Stage(nn.Module):
     """One stage: token numbers or states in, states or scores out. It shares its layers with the network that it was cut from."""
 
-    def __init__(self, network: TransformerNetwork, held: range) -> None:
+    def __init__(self, network: HuggingFaceNetwork, held: range) -> None:
         """Cut the layers `held` out of a network, which stays as it is."""
         super().__init__()
         depth = network.depth
         self.first, self.last = held.start == 0, held.stop == depth
+        self.words = network.words
         self.hugging_face = _without(network.hugging_face, [number for number in range(depth) if number not in held])
         _leave_out_ends(self.hugging_face, first=self.first, last=self.last)
 
     def forward(self, given: Tensor, mask_BS: Tensor) -> Tensor:
-        """Return scores (B, C) from the last stage, states (B, S, D) from the others.
+        """Return scores from the last stage, as the network does, states (B, S, D) from the others.
 
         Args:
             given: token numbers (B, S) for the first stage, states (B, S, D) for the others.
-            mask_BS: 1 for tokens.
+            mask_BS: as the network takes it.
         """
         named = {"input_ids": given} if self.first else {"inputs_embeds": given}
         if self.last:
-            return self.hugging_face(**named, attention_mask=mask_BS).logits.float()
+            return self.hugging_face(**named, **self.words(mask_BS)).logits.float()
         base = getattr(self.hugging_face, self.hugging_face.base_model_prefix)
-        return base(**named, attention_mask=mask_BS).last_hidden_state.float()
+        return base(**named, **self.words(mask_BS)).last_hidden_state.float()
 
 
-def cut_stages(network: TransformerNetwork, held: Sequence[range]) -> list[Stage]:
+def cut_stages(network: HuggingFaceNetwork, held: Sequence[range]) -> list[Stage]:
     """Return stages of a network, and throw out of it, in place, what none of them holds. Names of what stays do not change."""
     stages = [Stage(network, layers) for layers in held]
     kept = {number for layers in held for number in layers}
@@ -84,15 +94,20 @@ def _shallow(module: Part) -> Part:
 
 
 def _leave_out_ends(model: PreTrainedModel, *, first: bool, last: bool) -> None:
-    """Keep the embeddings with the first layers, and pooler and head with the last ones, alone."""
+    """Keep the embeddings with the first layers, and last norm, pooler and head with the last ones, alone."""
     prefix = model.base_model_prefix
     base = getattr(model, prefix)
     if not first:
-        for name in ("embeddings", "embeddings_project"):
+        for name in ("embeddings", "embeddings_project", "embed_tokens", "wte"):
             if hasattr(base, name):
                 setattr(base, name, Passing())
+        if hasattr(base, "wpe"):
+            base.wpe = Nothing()
     if not last:
         if hasattr(base, "pooler"):
             base.pooler = None
+        for name in ("norm", "ln_f"):
+            if hasattr(base, name):
+                setattr(base, name, Passing())
         for name in [name for name, _ in model.named_children() if name != prefix]:
             setattr(model, name, Passing())

@@ -7,6 +7,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from transformers.utils import logging
 
 from smelt.errors import BundleFault
 from smelt.language import say
+from smelt.models.folder import DECODERS
 from smelt.models.network import Network, check_finite
 from smelt.tasks.padding import pad
 from smelt.tasks.windows import Pool, Windows, split_windows
@@ -37,15 +39,59 @@ class TransformerSizes:
     classes: int
 
 
-class TransformerNetwork(Network):
-    """Any `AutoModelForSequenceClassification`, saved as its own kind of folder."""
+class HuggingFaceNetwork(Network):
+    """A model of the library that stays what it is, and is saved as its own kind of folder."""
 
     family = "transformer"
 
-    def __init__(self, hugging_face: PreTrainedModel, windows: Windows | None = None) -> None:
-        """Wrap a model that is built; with `windows` it reads documents longer than a window piece by piece."""
+    def __init__(self, hugging_face: PreTrainedModel) -> None:
+        """Wrap a model that is built."""
         super().__init__()
         self.hugging_face = hugging_face
+
+    def words(self, mask_BS: Tensor) -> dict[str, Tensor]:
+        """Return what the library's module is told beside the tokens: who sees whom."""
+        return {"attention_mask": mask_BS}
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002  torch's own signature
+        """Switch between training and answering. On a CPU plain attention trains faster than the fused kernel, which answers faster."""
+        if self.hugging_face._supports_sdpa:
+            wanted = "eager" if mode and next(self.parameters()).device.type == "cpu" else "sdpa"
+            if self.hugging_face.config._attn_implementation != wanted:
+                self.hugging_face.set_attn_implementation(wanted)
+        return super().train(mode)
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Return the layers."""
+        return list(layers_of(self.hugging_face))
+
+    def token_tables(self) -> list[nn.Embedding]:
+        """Return the word embeddings; positions and segments are no tokens."""
+        return [self.embedding]
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that the library's `from_pretrained` loads."""
+        self.hugging_face.save_pretrained(folder)
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return len(layers_of(self.hugging_face))
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """Word embeddings."""
+        embedding = self.hugging_face.get_input_embeddings()
+        assert isinstance(embedding, nn.Embedding)
+        return embedding
+
+
+class TransformerNetwork(HuggingFaceNetwork):
+    """Any `AutoModelForSequenceClassification`."""
+
+    def __init__(self, hugging_face: PreTrainedModel, windows: Windows | None = None) -> None:
+        """Wrap a model that is built; with `windows` it reads documents longer than a window piece by piece."""
+        super().__init__(hugging_face)
         self.windows = windows
 
     def forward(self, ids_BS: Tensor, mask_BS: Tensor) -> Tensor:
@@ -54,14 +100,6 @@ class TransformerNetwork(Network):
             return self.hugging_face(input_ids=ids_BS, attention_mask=mask_BS).logits
         ids_WS, mask_WS, counts_B = self._cut(ids_BS, mask_BS, self.windows)
         return _pooled(self.hugging_face(input_ids=ids_WS, attention_mask=mask_WS).logits, counts_B, self.windows.pool)
-
-    def train(self, mode: bool = True) -> "TransformerNetwork":  # noqa: FBT001, FBT002  torch's own signature
-        """Switch between training and answering. On a CPU plain attention trains faster than the fused kernel, which answers faster."""
-        if self.hugging_face._supports_sdpa:
-            wanted = "eager" if mode and next(self.parameters()).device.type == "cpu" else "sdpa"
-            if self.hugging_face.config._attn_implementation != wanted:
-                self.hugging_face.set_attn_implementation(wanted)
-        return super().train(mode)
 
     def with_states(self, ids_BS: Tensor, mask_BS: Tensor, *, attention: bool = False) -> "States":
         """Return the scores, and what the layers made of the tokens: of documents, or of the windows that they are read by.
@@ -93,34 +131,10 @@ class TransformerNetwork(Network):
         prefix = self.hugging_face.base_model_prefix
         return [parameter for name, parameter in self.hugging_face.named_parameters() if not _is_pretrained(name, prefix)]
 
-    def blocks(self) -> Sequence[nn.Module]:
-        """Return the layers."""
-        return list(layers_of(self.hugging_face))
-
-    def token_tables(self) -> list[nn.Embedding]:
-        """Return the word embeddings; positions and segments are no tokens."""
-        return [self.embedding]
-
     def keep_tokens(self, kept_U: Tensor) -> None:
         """Throw out the rows of all other tokens, in place."""
         super().keep_tokens(kept_U)
         self.hugging_face.config.vocab_size = len(kept_U)
-
-    def save(self, folder: Path) -> None:
-        """Write a folder that `AutoModelForSequenceClassification.from_pretrained` loads."""
-        self.hugging_face.save_pretrained(folder)
-
-    @property
-    def depth(self) -> int:
-        """Number of layers."""
-        return len(layers_of(self.hugging_face))
-
-    @property
-    def embedding(self) -> nn.Embedding:
-        """Word embeddings."""
-        embedding = self.hugging_face.get_input_embeddings()
-        assert isinstance(embedding, nn.Embedding)
-        return embedding
 
     def with_layers(self, kept: Sequence[int]) -> "TransformerNetwork":
         """Return a copy that has only the named layers, numbered from 0."""
@@ -157,7 +171,7 @@ def _pooled(scores_WC: Tensor, counts_B: Tensor, pool: Pool) -> Tensor:
 
 
 def layers_of(model: nn.Module) -> nn.ModuleList:
-    """Find the encoder's list of layers: the longest list of modules of one class."""
+    """Find the model's list of layers: the longest list of modules of one class."""
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len({type(child) for child in module}) == 1]
     return max(lists, key=len)
 
@@ -179,6 +193,8 @@ def from_folder(folder: Path, *, classes: int | None) -> TransformerNetwork:
     logging.set_verbosity_error()
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
+        if config.model_type in DECODERS:
+            raise ValueError(say("model_type '{found}' is not for this task", found=config.model_type))
         model, found = AutoModelForSequenceClassification.from_pretrained(
             folder,
             config=config,

@@ -1,4 +1,7 @@
-"""Train a tokenizer on the user's own text: WordPiece over words, single characters for Chinese. The same text gives the same tokens."""
+"""Train a tokenizer on the user's own text: WordPiece over words, single characters for Chinese, or pairs of bytes.
+
+The same text gives the same tokens.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,19 +13,36 @@ from smelt.tasks.tokens import TokenEncoder
 from smelt.types import Cut
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_BYTE_SPECIAL = ("<pad>", "<s>", "</s>", "<mask>")
 _INSIDE = "##"
 
 
 def train_encoder(texts: Iterable[str], section: Vocabulary, max_tokens: int, cut: Cut = "end") -> TokenEncoder:
-    """Fit a WordPiece tokenizer whose padding is token 0, as BERT's.
+    """Fit a tokenizer to training documents; `max_tokens` are read of a document, and the rest is cut where `cut` says."""
+    return TokenEncoder(train_tokenizer(texts, section), max_tokens, cut)
 
-    Args:
-        texts: training documents.
-        section: size of the vocabulary and case.
-        max_tokens: of a document; the rest is cut.
-        cut: where.
-    """
-    documents = list(texts)
+
+def train_tokenizer(texts: Iterable[str], section: Vocabulary) -> Tokenizer:
+    """Fit a tokenizer whose padding is token 0, and which frames a document by two tokens: `[CLS]` and `[SEP]`, or `<s>` and `</s>`."""
+    return _byte_pairs(texts, section) if section.kind == "byte_bpe" else _wordpiece(list(texts), section)
+
+
+def _byte_pairs(texts: Iterable[str], section: Vocabulary) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=section.size,
+        special_tokens=list(_BYTE_SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
+    return tokenizer
+
+
+def _wordpiece(documents: Sequence[str], section: Vocabulary) -> Tokenizer:
     learner = _tokenizer({}, section)
     letters, insides = _letters(documents, learner, most=(section.size - len(_SPECIAL)) // 2)
     # The trainer numbers letters inside words in an order of chance and breaks ties by number; given as special tokens they have theirs.
@@ -37,7 +57,7 @@ def train_encoder(texts: Iterable[str], section: Vocabulary, max_tokens: int, cu
     tokenizer = _tokenizer(learner.get_vocab(), section)
     tokenizer.add_special_tokens(list(_SPECIAL))
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    return TokenEncoder(tokenizer, max_tokens, cut)
+    return tokenizer
 
 
 def _tokenizer(vocabulary: dict[str, int], section: Vocabulary) -> Tokenizer:

@@ -62,9 +62,9 @@ def work_off(network: Network, pieces: Sequence[Piece], world: World) -> Tensor:
     return total
 
 
-def answer(network: Network, ids_BS: Tensor, mask_BS: Tensor) -> Tensor | None:
-    """Return the scores of a batch, shape (B, C); None where the last stage is not."""
-    return network.score(ids_BS, mask_BS) if isinstance(network, Staged) else network(ids_BS, mask_BS)
+def answer(network: Network, ids_BS: Tensor, mask_BS: Tensor, *asked: Tensor) -> Tensor | None:
+    """Return the scores of a batch, as the network does; None where the last stage is not."""
+    return network.score(ids_BS, mask_BS, *asked) if isinstance(network, Staged) else network(ids_BS, mask_BS, *asked)
 
 
 @contextmanager
@@ -77,16 +77,28 @@ def _collecting(network: nn.Module, *, last: bool) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What goes from stage to stage, and what comes out."""
+
+    width: int
+    """Of the states."""
+    scores: int
+    """Classes, or tokens of the vocabulary."""
+    per_token: bool = False
+    """Whether every token has scores, or every example."""
+
+
 class Staged(nn.Module):
     """A network whose stages lie in several processes. All of them learn, or score, at once."""
 
-    def __init__(self, network: Network, stages: Sequence[nn.Module], world: World, sizes: tuple[int, int]) -> None:
-        """Take what is left of the network here, this process's stages, the width of the states and the number of classes."""
+    def __init__(self, network: Network, stages: Sequence[nn.Module], world: World, shape: Shape) -> None:
+        """Take what is left of the network here, and this process's stages."""
         super().__init__()
         assert world.mesh is not None
         self.network = network
         self._stages, self._world = list(stages), world
-        self._width, self._classes = sizes
+        self._shape = shape
         self._group = world.mesh[PIPELINE].get_group()
 
     def learn(self, pieces: Sequence[Piece]) -> Tensor:
@@ -96,7 +108,7 @@ class Staged(nn.Module):
 
         def loss(scores: Tensor, places: Tensor) -> Tensor:
             piece = pieces[int(places[0]) // rows]
-            return piece.loss(cast("Network", lambda ids_BS, _mask: scores[: len(ids_BS)])) * world.readers
+            return piece.loss(cast("Network", lambda *given: self._own(scores, *given))) * world.readers
 
         ids, mask = self._even([piece.ids_BS for piece in pieces]), self._even([piece.mask_BS for piece in pieces])
         words: dict = {"target": torch.arange(len(ids), device=ids.device)} if self._holds_last else {}
@@ -104,8 +116,8 @@ class Staged(nn.Module):
         schedule.step(*self._given(ids), mask_BS=mask, losses=losses, **words)
         return torch.stack(losses).sum().detach() / world.readers if losses else torch.zeros((), device=ids.device)
 
-    def score(self, ids_BS: Tensor, mask_BS: Tensor) -> Tensor | None:
-        """Take a batch through all stages; return its scores, shape (B, C), where the last stage is."""
+    def score(self, ids_BS: Tensor, mask_BS: Tensor, *asked: Tensor) -> Tensor | None:
+        """Take a batch through all stages; return its scores, as the network does, where the last stage is."""
         count, pieces = min(len(ids_BS), self._world.section.pieces), self._world.section.pieces
         parts, masks = ([*tensor.tensor_split(count), *[tensor[:1]] * (pieces - count)] for tensor in (ids_BS, mask_BS))
         ids, mask = self._even(parts), self._even(masks)
@@ -113,7 +125,15 @@ class Staged(nn.Module):
         scores = self._schedule(pieces, (rows, ids.shape[1]), None).eval(*self._given(ids), mask_BS=mask)
         if not self._holds_last:
             return None
-        return torch.cat([found[: len(part)] for found, part in zip(scores.split(rows), parts[:count], strict=False)])
+        whole = torch.cat([self._own(found, part, part) for found, part in zip(scores.split(rows), parts[:count], strict=False)])
+        return whole[asked[0]] if asked else whole
+
+    def _own(self, scores: Tensor, ids_BS: Tensor, _mask_BS: Tensor, asked_BS: Tensor | None = None) -> Tensor:
+        """Return the scores of these examples without what they were padded with, and only of the tokens asked for."""
+        if not self._shape.per_token:
+            return scores[: len(ids_BS)]
+        own = scores[: len(ids_BS), : ids_BS.shape[1]]
+        return own if asked_BS is None else own[asked_BS]
 
     @property
     def _holds_last(self) -> bool:
@@ -131,12 +151,13 @@ class Staged(nn.Module):
     def _schedule(self, pieces: int, shape: tuple[int, int], loss: Callable[[Tensor, Tensor], Tensor] | None) -> _PipelineSchedule:
         """Return a schedule for pieces of one shape: stages send each other tensors whose shapes they know beforehand."""
         section, count = self._world.section, self._world.section.stages
-        states = torch.empty(*shape, self._width, device="meta")
-        stages = []
+        states = torch.empty(*shape, self._shape.width, device="meta")
+        scored, stages = shape if self._shape.per_token else shape[:1], []
         for place, stage in enumerate(self._stages):
             number = self._world.stage + place * section.pipeline
             given = torch.empty(*shape, dtype=torch.int64, device="meta") if number == 0 else states.clone().requires_grad_()
-            answer = torch.empty(shape[0], self._classes, device="meta") if number == count - 1 else states.clone()
+            last = number == count - 1
+            answer = torch.empty(*scored, self._shape.scores, device="meta") if last else states.clone()
             stages.append(
                 PipelineStage(
                     stage, number, count, self._world.device, input_args=(given,), output_args=(answer.requires_grad_(),), group=self._group

@@ -13,11 +13,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from smelt.errors import UsageFault
 from smelt.language import say
+from smelt.models.language import LanguageNetwork
 from smelt.models.network import Network
 from smelt.models.parts import KNOWN, Parts, find_parts, head_width, linear_of
 from smelt.models.stages import cut_stages, spread_layers
-from smelt.models.transformer import TransformerNetwork
-from smelt.parallel.pipeline import Staged
+from smelt.models.transformer import HuggingFaceNetwork
+from smelt.parallel.pipeline import Shape, Staged
 from smelt.parallel.world import REPLICATE, SHARD, TENSOR, World
 from smelt.recipe.parallel import Parallel
 
@@ -62,17 +63,19 @@ def place(network: Network, world: World, precision: Literal["fp32", "bf16"]) ->
 
 def _staged(network: Network, world: World) -> tuple[list[nn.Module], Network]:
     """Keep this process's stages of a network; return them, and what runs them."""
-    assert isinstance(network, TransformerNetwork)
+    assert isinstance(network, HuggingFaceNetwork)
     section, config = world.section, network.hugging_face.config
-    sizes = (config.hidden_size, config.num_labels or 0)
+    shape = Shape(width=config.hidden_size, scores=config.num_labels or 0)
+    if isinstance(network, LanguageNetwork):
+        shape = Shape(width=config.hidden_size, scores=config.vocab_size, per_token=True)
     check_stages(network, section.stages)
     layers = spread_layers(network.depth, section.stages)
     stages: list[nn.Module] = list(cut_stages(network, layers[world.stage :: section.pipeline]))
-    return stages, cast("Network", Staged(network, stages, world, sizes))
+    return stages, cast("Network", Staged(network, stages, world, shape))
 
 
 def check_stages(network: Network, stages: int) -> None:
-    """Refuse a pipeline that the network is too shallow for.
+    """Refuse a pipeline that the network is too shallow for, or whose last stage would need the first one's embeddings.
 
     Raises:
         UsageFault: it says how many stages there can be.
@@ -82,6 +85,11 @@ def check_stages(network: Network, stages: int) -> None:
         raise UsageFault(
             say("parallel.pipeline: {stages} stages of {layers} layers", stages=stages, layers=depth),
             step=say("Take at most {layers} stages; interleaved and zero-bubble schedules have two per process.", layers=depth),
+        )
+    if stages > 1 and isinstance(network, LanguageNetwork) and network.hugging_face.config.tie_word_embeddings:
+        raise UsageFault(
+            say("parallel.pipeline: this model reads and scores tokens by one matrix, and its first and last stage would share it"),
+            step=say("Take a model with a head of its own, such as model.architecture llama, or pipeline: 1."),
         )
 
 
@@ -116,12 +124,13 @@ def check_split(network: Network, tensor: int) -> Parts:
         UsageFault: the architecture is unknown, or its heads or columns cannot be shared evenly; it names what can be.
     """
     parts = find_parts(network)
-    if parts is None or not isinstance(network, TransformerNetwork):
+    if parts is None or not isinstance(network, HuggingFaceNetwork):
         raise UsageFault(
             say("parallel.tensor: the matrices of this model cannot be split"), step=say("Known are {known}.", known=", ".join(KNOWN))
         )
     width = head_width(network, parts)
-    layers = [(linear_of(block, parts.query).out_features // width, linear_of(block, parts.up).out_features) for block in network.blocks()]
+    # Of queries there are as many heads as of keys, or a multiple.
+    layers = [(linear_of(block, parts.key).out_features // width, linear_of(block, parts.up).out_features) for block in network.blocks()]
     if any(heads % tensor or columns % tensor for heads, columns in layers):
         most = min(heads for heads, _ in layers)
         legal = [n for n in range(1, most + 1) if not any(heads % n or columns % n for heads, columns in layers)]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smelt.recipe.data import FilesData
+from smelt.recipe.data import DataSection, FilesData, without_labels
 from smelt.recipe.model import ModelSection, PredictionsModel, PretrainedTransformer
 from smelt.recipe.recipe import Recipe
+from smelt.recipe.task import ClassifyTask
 from smelt.run.folder import RunFolder
 from smelt.runtime.clock import Clock, time_elsewhere
 
@@ -41,6 +42,12 @@ class Context:
     clock: Clock = time_elsewhere
     team: "Team | None" = None
     """The processes that torchrun started, where it did."""
+
+    @property
+    def data(self) -> DataSection:
+        """The recipe's `data:`; where the task has no labels, neither has this."""
+        section = self.recipe.data
+        return section if isinstance(self.recipe.task, ClassifyTask) else without_labels(section)
 
     @property
     def text_column(self) -> str:

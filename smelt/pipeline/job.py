@@ -15,6 +15,7 @@ from smelt.pipeline.context import Context
 from smelt.recipe.model import NetworkSection, PredictionsModel, network_of
 from smelt.recipe.train import AdamW, Train
 from smelt.tasks.classify import ClassifyCodec
+from smelt.train.evaluate import judge_classes
 from smelt.train.fit import Loss, cross_entropy
 from smelt.train.optimize import pretrained_rate
 from smelt.train.rows import Rows
@@ -41,8 +42,7 @@ def reference_job(context: Context, dataset: Dataset, model: Model, splits: tupl
         name=name,
         network=model.network,
         rows=splits[0],
-        dev=splits[1],
-        labels=model.codec.labels,
+        judge=judge_classes(splits[1], model.codec.labels, section),
         section=section,
         loss=_loss(context, section, given_answers(context, dataset), model.codec),
         auto_rate=_auto_rate(kind, model.network),

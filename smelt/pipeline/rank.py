@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from torch.distributed import DistError
 
@@ -26,15 +26,16 @@ from smelt.parallel.state import read_whole, write_tensors
 from smelt.parallel.world import join
 from smelt.pipeline.context import Context, Watcher
 from smelt.pipeline.job import reference_job
+from smelt.pipeline.language_job import reopened_job
 from smelt.pipeline.news import hearing, telling
 from smelt.pipeline.team import Team
 from smelt.recipe.load import from_dict
 from smelt.recipe.parallel import LocalLaunch, TorchrunLaunch
+from smelt.recipe.task import ClassifyTask
 from smelt.recipe.train import Train
 from smelt.run.disk import Disk, io_fault, write_json
 from smelt.run.folder import RunFolder
 from smelt.runtime.isa import cores
-from smelt.tasks.classify import ClassifyCodec
 from smelt.train.checkpoint import Progress
 from smelt.train.device import find_device
 from smelt.train.rows import join_rows, open_rows
@@ -44,7 +45,15 @@ _ORDER = ".work/rank.json"
 _TRAINED, _PROGRESS = "trained", "progress.json"
 
 
-def fit_together(context: Context, job: Job, codec: ClassifyCodec, work: Path, rows: Path, *, refit: int = 0) -> Progress:
+class Codec(Protocol):
+    """What stands between text and a network."""
+
+    def save(self, folder: Path) -> None:
+        """Write its files into the network's folder."""
+        ...
+
+
+def fit_together(context: Context, job: Job, codec: Codec, work: Path, rows: Path, *, refit: int = 0) -> Progress:
     """Train the job's network over the processes of the recipe, as `train.session.train` does in one.
 
     Args:
@@ -90,16 +99,7 @@ def take_part(run: RunFolder, order: Mapping, watch: Watcher, meeting: str) -> N
         pulse = Pulse(pulses, joined.rank)
         world = replace(joined, pulse=pulse)
         context = Context(recipe=recipe, recipe_text="", command="", run=run, watch=watch)
-        dataset = open_dataset(run.path / "data")
-        model = load_model(work / "start")
-        encode = model.codec.encode_labels
-        own, dev = (
-            open_rows(rows / f"{name}.ids", encode(split.labels, split.ids))
-            for name, split in (("train", dataset.train), ("dev", dataset.dev))
-        )
-        job = replace(reference_job(context, dataset, model, (own, dev), order["seconds"]), world=world)
-        if order["refit"]:
-            job = replace(job, rows=join_rows(own, dev), epochs=order["refit"], selects=False)
+        job = replace(_job(context, work / "start", rows, order), world=world)
         progress = train(job, work, run.disk)
         trained = work / _TRAINED
         if world.leads:
@@ -111,6 +111,21 @@ def take_part(run: RunFolder, order: Mapping, watch: Watcher, meeting: str) -> N
             write_json(trained / _PROGRESS, asdict(progress), run.disk)
         world.wait()
         pulse.end()
+
+
+def _job(context: Context, start: Path, rows: Path, order: Mapping) -> Job:
+    """Open again what the process that gave the order has built."""
+    if not isinstance(context.recipe.task, ClassifyTask):
+        return reopened_job(context, start, rows, order["seconds"])
+    dataset, model = open_dataset(context.run.path / "data"), load_model(start)
+    encode = model.codec.encode_labels
+    own, dev = (
+        open_rows(rows / f"{name}.ids", encode(split.labels, split.ids)) for name, split in (("train", dataset.train), ("dev", dataset.dev))
+    )
+    job = reference_job(context, dataset, model, (own, dev), order["seconds"])
+    if order["refit"]:
+        return replace(job, rows=join_rows(own, dev), epochs=order["refit"], selects=False)
+    return job
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from smelt.pipeline.context import Context
 from smelt.pipeline.job import class_numbers, given_answers, reference_job
 from smelt.pipeline.rank import fit_together
 from smelt.recipe.model import NetworkSection, PredictionsModel, PretrainedTransformer, network_of
+from smelt.recipe.task import windows_of
 from smelt.recipe.train import Train
 from smelt.run.disk import sha256_file
 from smelt.run.folder import code_version
@@ -113,7 +114,7 @@ def _fit(context: Context, dataset: Dataset, folder: Path, work: Path) -> None:
     """Fill the stage's folder: model, codec with its temperature, fp32 scores on dev, log."""
     recipe, section, kind = context.recipe, context.recipe.train or Train(), network_of(context.recipe.model)
     model = build_model(
-        kind, labels_of(dataset), dataset.train.texts(), section.seed, fine_tuned=recipe.train is None, windows=recipe.task.windows
+        kind, labels_of(dataset), dataset.train.texts(), section.seed, fine_tuned=recipe.train is None, windows=windows_of(recipe.task)
     )
     if recipe.compress.vocabulary == "used":
         check_vocabulary(model.codec.encoder)
@@ -128,7 +129,7 @@ def _fit(context: Context, dataset: Dataset, folder: Path, work: Path) -> None:
     scores = score_rows(model.network, dev, section, classes=len(model.codec.labels), precision="fp32")
     codec = model.codec.with_temperature(fit_temperature(scores, dev.labels))
     if progress and section.refit:
-        model = build_model(kind, codec.labels, dataset.train.texts(), section.seed, windows=recipe.task.windows)
+        model = build_model(kind, codec.labels, dataset.train.texts(), section.seed, windows=windows_of(recipe.task))
         epochs = progress.best_epoch + 1
         again = replace(job, network=model.network, rows=join_rows(rows, dev), epochs=epochs, selects=False)
         if spread:

@@ -23,6 +23,8 @@ from smelt.pipeline.compress import compress, more_texts
 from smelt.pipeline.context import Context, Watcher, resolve_paths
 from smelt.pipeline.frontier import Bench
 from smelt.pipeline.judge import Judgment, judge
+from smelt.pipeline.language import judge_language, refuse_other_stages, train_language
+from smelt.pipeline.language_job import language_task
 from smelt.pipeline.rank import wait_for_orders
 from smelt.pipeline.reference import fit_floor, train_reference
 from smelt.pipeline.ship import ship
@@ -33,6 +35,7 @@ from smelt.recipe.data import DataSection, FilesData
 from smelt.recipe.load import load
 from smelt.recipe.parallel import TorchrunLaunch
 from smelt.recipe.recipe import Recipe
+from smelt.recipe.task import LanguageTask
 from smelt.report.page import write_report
 from smelt.run.disk import Disk, sha256_file
 from smelt.run.folder import RunFolder, code_version
@@ -65,6 +68,8 @@ class Result:
     """None where only the first stages were asked for."""
     seconds: dict[str, float]
     """Time of each stage in this sitting."""
+    told: str = ""
+    """What came out of a language task, which has no verdict."""
 
     @property
     def bundle(self) -> Path | None:
@@ -182,6 +187,8 @@ class _Sitting:
         dataset = self.timed("data", lambda: _data(context))
         if until == "data":
             return self.result(None)
+        if task := language_task(context):
+            return self.run_language(until, dataset, task)
         for told in foresee(context.recipe.verify.also, dataset.facts["splits"]["confirm"]["labels"], context.recipe.verify.confidence):
             context.watch.stage("data", told)
         more = more_texts(context, dataset)
@@ -201,6 +208,16 @@ class _Sitting:
             self.write_facts()
             self.timed("report", lambda: write_report(context.run.path, context.run.disk))
         return self.result(judgment)
+
+    def run_language(self, until: str, dataset: Dataset, task: LanguageTask) -> Result:
+        """Run the stages of a language task."""
+        context = self.context
+        refuse_other_stages(until)
+        trained = self.timed("train", lambda: train_language(context, dataset, task))
+        if until == "train":
+            return self.result(None)
+        told = self.timed("verify", lambda: judge_language(context, dataset, task, trained))
+        return replace(self.result(None), told=told)
 
     def timed(self, stage: str, work: Callable[[], Done]) -> Done:
         """Do a stage's work, keep its time."""
@@ -234,7 +251,7 @@ class _Sitting:
 
 
 def _data(context: Context) -> Dataset:
-    section, run = context.recipe.data, context.run
+    section, run = context.data, context.run
     inputs = {"data": section.model_dump(mode="json"), "code": code_version("data"), "source": _source_mark(section)}
     place = run.stage("data", inputs, lambda folder, work: _prepare(section, folder, work, run.disk))
     return open_dataset(place)

@@ -111,3 +111,8 @@ class DocstringsData(Section):
 
 
 DataSection = Annotated[FilesData | HubData | DocstringsData, Field(discriminator="kind")]
+
+
+def without_labels(section: DataSection) -> DataSection:
+    """Return the section of rows whose labels are not read; a docstring's package is known without reading."""
+    return section if isinstance(section, DocstringsData) else section.model_copy(update={"label": ""})

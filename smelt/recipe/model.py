@@ -14,10 +14,12 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 class Vocabulary(Section):
     """A tokenizer trained on the user's own text, English or Chinese."""
 
+    kind: Literal["wordpiece", "byte_bpe"] = "wordpiece"
+    """Words in pieces, as BERT reads them; or bytes in pairs, as GPT-2 does: every text can be spelt, and keeps its case."""
     size: Annotated[int, Field(ge=100, le=200_000)] = 16_000
-    """Most tokens in the vocabulary."""
+    """Most tokens in the vocabulary. A `byte_bpe` has all 256 bytes whatever stands here."""
     lowercase: bool = True
-    """Fold upper and lower case."""
+    """Fold upper and lower case; `wordpiece` only."""
 
 
 class PretrainedTransformer(Section):
@@ -37,14 +39,18 @@ class PretrainedTransformer(Section):
 
 
 class ScratchTransformer(Section):
-    """An encoder of a given size from random weights, with a tokenizer of its own."""
+    """A transformer of a given size from random weights, with a tokenizer of its own."""
 
     kind: Literal["transformer-scratch"] = "transformer-scratch"
+    architecture: Literal["bert", "gpt2", "llama"] = "bert"
+    """An encoder, `bert`, or a decoder for `task: causal_language`."""
     layers: Count = 4
     dim: Annotated[int, Field(ge=8)] = 256
     """Width of the token states."""
     heads: Annotated[Count, Field(validate_default=True)] = 4
     """Attention heads; they divide `dim`."""
+    kv_heads: Annotated[Count | Literal["auto"], Field(validate_default=True)] = "auto"
+    """Heads of keys and values in a `llama`; several query heads share one. They divide `heads`. `auto`: as many."""
     feed_forward: Annotated[int, Field(ge=8)] = 1024
     """Width of the feed-forward layers."""
     dropout: Dropout = 0.1
@@ -61,6 +67,16 @@ class ScratchTransformer(Section):
         if dim % heads:
             raise ValueError(say("got {heads} heads, want a divisor of dim, {dim}", heads=heads, dim=dim))
         return heads
+
+    @field_validator("kv_heads")
+    @classmethod
+    def _divide_heads(cls, kv_heads: int | Literal["auto"], info: ValidationInfo) -> int | Literal["auto"]:
+        heads, architecture = info.data.get("heads", 1), info.data.get("architecture")
+        if kv_heads != "auto" and (architecture != "llama" or heads % kv_heads):
+            raise ValueError(
+                say("got {kv_heads}; want a divisor of heads, {heads}, in a llama, and auto elsewhere", kv_heads=kv_heads, heads=heads)
+            )
+        return kv_heads
 
 
 class CnnModel(Section):

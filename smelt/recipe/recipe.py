@@ -20,9 +20,9 @@ from smelt.recipe.model import (
 )
 from smelt.recipe.parallel import LaunchSection, LocalLaunch, Parallel
 from smelt.recipe.section import Section
-from smelt.recipe.task import TaskSection, WindowsSection
+from smelt.recipe.task import CausalLanguageTask, ClassifyTask, TaskSection, WindowsSection
 from smelt.recipe.track import NoTracking, TrackSection
-from smelt.recipe.train import Train
+from smelt.recipe.train import Augment, Train
 from smelt.recipe.verify import Auroc, Verify
 
 _WITHOUT_HEADS = CnnModel | RnnModel | StaticModel
@@ -46,6 +46,27 @@ class Recipe(Section):
     verify: Verify = Verify()
     export: Export = Export()
     track: TrackSection = NoTracking()
+
+    @field_validator("model")
+    @classmethod
+    def _suits_the_task(cls, model: ModelSection, info: ValidationInfo) -> ModelSection:
+        task = info.data.get("task")
+        if task is None:
+            return model
+        if not isinstance(task, ClassifyTask) and not isinstance(model, PretrainedTransformer | ScratchTransformer):
+            raise ValueError(say("a model of kind '{kind}' learns no language; take a transformer", kind=model.kind))
+        network = network_of(model)
+        if isinstance(network, ScratchTransformer) and (network.architecture != "bert") != isinstance(task, CausalLanguageTask):
+            wanted = "gpt2, llama" if isinstance(task, CausalLanguageTask) else "bert"
+            raise ValueError(
+                say(
+                    "architecture '{found}' is not for task {task}; want {wanted}",
+                    found=network.architecture,
+                    task=task.kind,
+                    wanted=wanted,
+                )
+            )
+        return model
 
     @field_validator("model")
     @classmethod
@@ -106,6 +127,18 @@ class Recipe(Section):
         if isinstance(info.data.get("model"), PredictionsModel) and any(isinstance(one, Auroc) for one in verify.also):
             raise ValueError(say("auroc needs the reference's probabilities, and a file of predictions has none. Leave auroc out"))
         return verify
+
+    @field_validator("train")
+    @classmethod
+    def _language_is_trained_once(cls, train: Train | None, info: ValidationInfo) -> Train | None:
+        task = info.data.get("task")
+        if task is None or isinstance(task, ClassifyTask):
+            return train
+        if train is None:
+            raise ValueError(say("missing. A language model has to learn: add `train: {{}}`"))
+        if train.refit or train.augment != Augment():
+            raise ValueError(say("refit and augment are for task classify; leave them out"))
+        return train
 
     @field_validator("train")
     @classmethod

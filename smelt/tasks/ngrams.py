@@ -16,7 +16,8 @@ from smelt.types import Arrays
 FILE = "ngrams.json"
 Unit = Literal["word", "character"]
 _WORD = re.compile(r"\w+")
-_CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
+CJK = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
+"""A Chinese, Japanese or Korean character."""
 _MAX_CHARACTERS = 100_000
 
 
@@ -84,8 +85,8 @@ def fit_ngrams(texts: Iterable[str], features: int) -> NgramEncoder:
 
 def unit_of(texts: Sequence[str]) -> Unit:
     """Choose characters where a third or more of what is written is Chinese, Japanese or Korean, else words."""
-    letters = sum(len(_WORD.findall(text)) + len(_CJK.findall(text)) for text in texts)
-    return "character" if sum(len(_CJK.findall(text)) for text in texts) * 3 > letters else "word"
+    letters = sum(len(_WORD.findall(text)) + len(CJK.findall(text)) for text in texts)
+    return "character" if sum(len(CJK.findall(text)) for text in texts) * 3 > letters else "word"
 
 
 def ngrams_of(text: str, unit: Unit) -> Iterator[str]:

@@ -16,12 +16,10 @@ from smelt.parallel.place import clip, meet
 from smelt.parallel.pulse import COMPUTED, COMPUTES
 from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
-from smelt.tasks.padding import take
+from smelt.train.batch import Batch, Examples, Reading
 from smelt.train.device import device_of
-from smelt.train.loader import Batch, assemble, epoch_batches, read
+from smelt.train.loader import epoch_batches
 from smelt.train.optimize import rate_share
-from smelt.train.rows import Rows
-from smelt.types import Arrays
 
 Loss = Callable[[Network, Batch], Tensor]
 
@@ -61,12 +59,12 @@ class Training:
     network: Network
     """Trained in place; what `parallel.place` made of it where several processes train."""
     optimizer: torch.optim.Optimizer
-    rows: Rows
+    rows: Examples
     section: Train
     """Batch, schedule, noise, clipping, seed."""
     plan: Plan
     loss: Loss
-    """The mean over the examples of a batch."""
+    """The mean over the examples of a batch, or over the tokens to guess in it."""
     world: World = ALONE
 
 
@@ -94,15 +92,15 @@ def fit(training: Training, *, start: int = 0) -> Iterator[Step]:
             share = rate_share(step - 1, sum(lengths), section.warmup_share)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
-            arrays = read(training.rows, chosen, section.augment, (section.seed, epoch, number))
+            reading = training.rows.read(chosen, section.augment, (section.seed, epoch, number))
             training.world.beat(step, COMPUTES)
-            value = _update(training, chosen, arrays, step)
+            value = _update(training, reading, step)
             ends = number + 1 == length
             if ends or step % training.world.section.sync_every == 0:
                 meet(training.network, optimizer, training.world)
             yield Step(
                 step=step, steps=sum(lengths), epoch=epoch, ends_epoch=ends, loss=value, learning_rate=peaks[0] * share,
-                tokens=len(arrays.ids),
+                tokens=reading.tokens,
             )  # fmt: skip
 
 
@@ -110,20 +108,21 @@ def _batches(training: Training, epoch: int) -> list[NDArray[np.int64]]:
     return epoch_batches(training.rows, training.section, training.section.seed, epoch)
 
 
-def _update(training: Training, chosen: NDArray[np.int64], arrays: Arrays, step: int) -> float:
+def _update(training: Training, reading: Reading, step: int) -> float:
     """Take one optimizer step on this process's share of a batch; return the loss of the whole batch before it.
 
-    Gradients are averaged over readers, so each counts its examples' mean by its share of the examples, times the readers.
+    Gradients are averaged over readers, so each counts its examples' mean by its share of the batch's weight, times the readers.
     """
     network, world = training.network, training.world
     network.train()
     device = device_of(network)
-    pieces = []
-    for piece in np.array_split(world.share(len(chosen)), world.section.pieces):
+    pieces, weights = [], reading.weights
+    whole = max(1, int(weights.sum()))
+    for piece in np.array_split(world.share(len(weights)), world.section.pieces):
         # A process without examples computes one of them for nothing: it has to take part in what all do together.
         places = piece if len(piece) else np.zeros(1, np.int64)
-        batch = assemble(training.rows, chosen[places], take(arrays, places)).to(device)
-        pieces.append(Piece(batch.ids_BS, batch.mask_BS, partial(_weighed, training, batch, len(piece) / len(chosen), step)))
+        batch, weight = reading.batch(places).to(device), int(weights[piece].sum()) / whole
+        pieces.append(Piece(batch.ids_BS, batch.mask_BS, partial(_weighed, training, batch, weight, step)))
     with torch.autocast(device.type, torch.bfloat16, enabled=training.plan.precision == "bf16"):
         total = work_off(network, pieces, world)
     clip(network, training.section.clip_norm, world)
@@ -143,6 +142,6 @@ def cross_entropy(label_smoothing: float) -> Loss:
 
     def loss(network: Network, batch: Batch) -> Tensor:
         scores = network(batch.ids_BS, batch.mask_BS)
-        return torch.nn.functional.cross_entropy(scores.float(), batch.labels_B, label_smoothing=label_smoothing)
+        return torch.nn.functional.cross_entropy(scores.float(), batch.targets, label_smoothing=label_smoothing)
 
     return loss

@@ -6,10 +6,10 @@ import torch
 from torch.distributed.tensor import DTensor
 
 from smelt.models.network import Network
-from smelt.models.transformer import TransformerNetwork
+from smelt.models.transformer import HuggingFaceNetwork, TransformerNetwork
 from smelt.recipe.train import AdamW, Sgd
-from smelt.train.loader import BatchShape, epoch_batches
-from smelt.train.rows import Rows
+from smelt.train.batch import BatchShape, Examples
+from smelt.train.loader import epoch_batches
 
 _EXAMPLES = 64
 _NARROW = 512
@@ -56,12 +56,12 @@ def _by_layout(group: dict) -> list[dict]:
     return [group | {"params": parameters} for parameters in layouts.values()] or [group]
 
 
-def pretrained_rate(network: TransformerNetwork) -> float:
+def pretrained_rate(network: HuggingFaceNetwork) -> float:
     """Return the peak learning rate of a pretrained transformer for batches of 64: small ones bear larger rates than wide ones."""
     return 2e-4 if network.embedding.embedding_dim <= _NARROW else 5e-5
 
 
-def rate_for(network: Network, rows: Rows, shape: BatchShape) -> float:
+def rate_for(network: Network, rows: Examples, shape: BatchShape) -> float:
     """Return the share of an `auto` learning rate that a transformer bears in batches of fewer than 64 examples: their share of 64.
 
     Long documents make small batches, and what suits 64 short ones throws a network off that sees 8 at a time. Source: Goyal et al.

@@ -13,6 +13,7 @@ from smelt.parallel.place import place
 from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
 from smelt.tasks.padding import pad
+from smelt.train.batch import Examples
 from smelt.train.device import find_device
 from smelt.train.fit import Loss, Plan, Training, fit
 from smelt.train.loader import epoch_batches
@@ -32,7 +33,7 @@ class Pace:
     precision: Literal["fp32", "bf16"]
 
 
-def measure_pace(network: Network, rows: Rows, section: Train, loss: Loss, world: World = ALONE) -> Pace:
+def measure_pace(network: Network, rows: Examples, section: Train, loss: Loss, world: World = ALONE) -> Pace:
     """Take a few steps on a copy in each precision that the section allows; keep the faster. All processes of the world take part."""
     options = ("fp32", "bf16") if section.precision == "auto" else (section.precision,)
     seconds = {precision: _seconds_per_step(network, rows, section, loss, precision, world) for precision in options}
@@ -41,7 +42,9 @@ def measure_pace(network: Network, rows: Rows, section: Train, loss: Loss, world
     return Pace(seconds["fp32"], "fp32")
 
 
-def _seconds_per_step(network: Network, rows: Rows, section: Train, loss: Loss, precision: Literal["fp32", "bf16"], world: World) -> float:
+def _seconds_per_step(
+    network: Network, rows: Examples, section: Train, loss: Loss, precision: Literal["fp32", "bf16"], world: World
+) -> float:
     """Median over a few steps, the first one not counted."""
     state = torch.get_rng_state()
     trial = copy.deepcopy(network).to(find_device(section.device))
@@ -56,7 +59,7 @@ def _seconds_per_step(network: Network, rows: Rows, section: Train, loss: Loss, 
     return float(np.median(laps[1:] if len(laps) > 1 else laps))
 
 
-def make_plan(pace: Pace, rows: Rows, section: Train, *, seconds: float, epochs: int | Literal["auto"], most: int) -> Plan:
+def make_plan(pace: Pace, rows: Examples, section: Train, *, seconds: float, epochs: int | Literal["auto"], most: int) -> Plan:
     """Fit epochs into a time.
 
     Args:

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from smelt.tasks.padding import take
+from smelt.recipe.train import Augment
+from smelt.tasks.padding import pad, take
+from smelt.train.batch import Batch
+from smelt.train.noise import with_noise
 from smelt.types import Arrays
 
 _CHUNK = 8192
@@ -38,6 +42,37 @@ class Rows:
     def take(self, numbers: Sequence[int] | NDArray[np.int64]) -> Arrays:
         """Return the encoded documents with these numbers."""
         return take(self.arrays, numbers)
+
+    def read(self, numbers: NDArray[np.int64], augment: Augment, seed: tuple[int, int, int]) -> "LabeledReading":
+        """Return the documents of one batch with their noise; first and last token of each stay."""
+        arrays = self.take(numbers)
+        if augment.drop_words or augment.swap_words:
+            arrays = with_noise(arrays, augment, np.random.default_rng(seed))
+        return LabeledReading(arrays, self.labels[numbers], numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledReading:
+    """The documents of one batch; each counts as much as every other."""
+
+    arrays: Arrays
+    labels: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+    @property
+    def tokens(self) -> int:
+        """Of all documents together."""
+        return len(self.arrays.ids)
+
+    @property
+    def weights(self) -> NDArray[np.int64]:
+        """One for each document."""
+        return np.ones(len(self.numbers), np.int64)
+
+    def batch(self, places: NDArray[np.int64]) -> Batch:
+        """Return some of the documents, padded."""
+        ids, mask = pad(take(self.arrays, places))
+        return Batch(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(self.labels[places]), self.numbers[places])
 
 
 def encode_rows(

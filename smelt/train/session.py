@@ -3,14 +3,12 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from smelt.models.network import Network
@@ -18,15 +16,13 @@ from smelt.parallel.place import place
 from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
 from smelt.run.disk import Disk, write_file, write_json
+from smelt.train.batch import Examples
 from smelt.train.checkpoint import Checkpoints, Learner, Progress
 from smelt.train.device import find_device
-from smelt.train.evaluate import score_rows
+from smelt.train.evaluate import Judge
 from smelt.train.fit import Loss, Plan, Step, Training, fit
 from smelt.train.optimize import build_optimizer, rate_for
 from smelt.train.pace import make_plan, measure_pace
-from smelt.train.rows import Rows
-from smelt.verify.metrics.confusion import classification_report, confusion
-from smelt.verify.wilson import wilson
 
 _LOG = logging.getLogger("smelt")
 PLAN = "plan.json"
@@ -41,10 +37,9 @@ class Job:
 
     name: str
     network: Network
-    rows: Rows
-    dev: Rows
-    labels: Sequence[str]
-    """The task's, in the order of the scores."""
+    rows: Examples
+    judge: Judge
+    """Says after each epoch how good the network is; the best one's weights are kept."""
     section: Train
     loss: Loss
     auto_rate: float
@@ -56,7 +51,7 @@ class Job:
     epochs: int | Literal["auto"]
     most_epochs: int
     selects: bool = True
-    """Judge each epoch on dev and keep the best; False takes all epochs and keeps the last."""
+    """Judge each epoch and keep the best; False takes all epochs and keeps the last."""
     watch: Callable[["Step | None", Facts], None]
     """Hears of every step, and of every epoch with its facts (step None)."""
     world: World = ALONE
@@ -133,32 +128,25 @@ def _is_due(job: Job, step: Step, seconds: float) -> bool:
 def _judge_epoch(
     job: Job, training: Training, progress: Progress, step: Step, best: dict[str, Tensor], work: Path
 ) -> dict[str, Tensor]:  # fmt: skip
-    """Score dev, keep the weights if they are the best so far, write the epoch down."""
-    scores = score_rows(training.network, job.dev, job.section, classes=len(job.labels), precision=training.plan.precision, world=job.world)
-    score = float((scores.argmax(1) == job.dev.labels).mean())
+    """Judge the network, keep the weights if they are the best so far, write the epoch down."""
+    score, figures, report = job.judge(training.network, training.plan.precision, job.world)
     if score > progress.best_score:
         progress.best_score, progress.best_epoch = score, step.epoch
         best = {name: tensor.detach().clone() for name, tensor in job.network.state_dict().items()}
-    low, high = wilson(score, len(job.dev))
     facts = {
         "epoch": step.epoch,
         "train_loss": progress.loss_sum / max(1, progress.loss_count),
         "dev_score": score,
-        "dev_low": low,
-        "dev_high": high,
+        **figures,
         "seconds": round(progress.seconds, 3),
     }
     progress.history.append(facts)
     progress.loss_sum, progress.loss_count = 0.0, 0
-    told = facts | ({"report": _report(job, scores)} if job.section.report == "classes" else {})
+    told = {**facts, **report}
     if job.world.leads:
         _append(work / LOG, {"event": "epoch", "step": step.step, **told})
         job.watch(None, told)
     return best
-
-
-def _report(job: Job, scores: NDArray[np.float32]) -> str:
-    return classification_report(confusion(job.dev.labels, scores.argmax(1), len(job.labels)), job.labels)
 
 
 def _pass_epoch(progress: Progress, step: Step) -> dict[str, Tensor]:

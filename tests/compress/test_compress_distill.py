@@ -160,7 +160,7 @@ def test_mixtures_are_answered_by_the_reference(transformer, batch):
 
 
 def test_a_mixture_of_all_of_one_document_is_that_document(cnn, batch):
-    order = torch.randperm(len(batch.labels_B))
+    order = torch.randperm(len(batch.targets))
     with torch.no_grad(), mixed(cnn, order, 1.0):
         alone = cnn(batch.ids_BS, batch.mask_BS)
     with torch.no_grad():

@@ -17,6 +17,7 @@ from smelt.parallel.world import ALONE, ATTEMPT, join
 from smelt.recipe.parallel import Parallel
 from smelt.recipe.train import AdamW, Augment, Train
 from smelt.run.disk import Disk
+from smelt.train.evaluate import judge_classes
 from smelt.train.fit import cross_entropy
 from smelt.train.session import Job, train
 from tests.parallel.cases import tiny_bert, tiny_rows
@@ -44,8 +45,7 @@ def job(dropout, dies_at):
         name="tiny",
         network=tiny_bert(dropout),
         rows=tiny_rows(),
-        dev=tiny_rows(11, seed=1),
-        labels=("up", "down", "flat"),
+        judge=judge_classes(tiny_rows(11, seed=1), ("up", "down", "flat"), section),
         section=section,
         loss=loss,
         auto_rate=1e-3,

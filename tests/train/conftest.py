@@ -10,6 +10,7 @@ from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.recipe.train import AdamW, Augment, Train
 from smelt.run.disk import Disk
 from smelt.tasks.tokens import ragged
+from smelt.train.evaluate import judge_classes
 from smelt.train.fit import cross_entropy
 from smelt.train.rows import Rows
 from smelt.train.session import Job
@@ -62,8 +63,7 @@ def job(section):
         name="tiny",
         network=tiny_cnn(),
         rows=tiny_rows(23),
-        dev=tiny_rows(11, seed=1),
-        labels=("up", "down", "flat"),
+        judge=judge_classes(tiny_rows(11, seed=1), ("up", "down", "flat"), section),
         section=section,
         loss=cross_entropy(0.0),
         auto_rate=1e-3,

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from smelt.recipe.train import Augment, Sgd
+from smelt.train.batch import Batch
 from smelt.train.fit import Plan, Training, cross_entropy, fit
-from smelt.train.loader import Batch, epoch_batches
+from smelt.train.loader import epoch_batches
 from smelt.train.optimize import build_optimizer
 
 WHOLE = 2**31

@@ -59,7 +59,7 @@ def test_a_batch_is_padded_and_brings_labels_and_row_numbers():
     rows = Rows(ragged([[5], [6, 7, 8], [9, 4]]), np.array([2, 0, 1]))
     batch = load(rows, np.array([1, 0]), CALM, (0, 0, 0))
     assert (batch.ids_BS.tolist(), batch.mask_BS.tolist()) == ([[6, 7, 8], [5, 0, 0]], [[1, 1, 1], [1, 0, 0]])
-    assert (batch.labels_B.tolist(), batch.rows.tolist(), int(batch.mask_BS.sum())) == ([0, 2], [1, 0], 4)
+    assert (batch.targets.tolist(), batch.rows.tolist(), int(batch.mask_BS.sum())) == ([0, 2], [1, 0], 4)
 
 
 def test_without_noise_the_seed_counts_for_nothing(make_rows):
