@@ -12,12 +12,17 @@ from smelt.language import say
 from smelt.pipeline.context import resolve_paths
 from smelt.pipeline.preview import Preview, preview
 from smelt.recipe.load import load
+from smelt.recipe.recipe import Recipe
+from smelt.recipe.task import ClassifyTask, LanguageTask
 
 
 def main(options: argparse.Namespace) -> int:
     """Check; print what was found."""
     path = Path(options.recipe)
-    found = preview(resolve_paths(load(path, options.overrides), path.resolve().parent))
+    recipe = resolve_paths(load(path, options.overrides), path.resolve().parent)
+    if not isinstance(recipe.task, ClassifyTask):
+        return _check_language(recipe, recipe.task, options)
+    found = preview(recipe)
     if options.json:
         print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
         return 0
@@ -26,6 +31,22 @@ def main(options: argparse.Namespace) -> int:
     _show_reach(console, found)
     console.print(found.advice, soft_wrap=True)
     _show_estimate(console, found)
+    console.print(say("next    smelt run {recipe}", recipe=options.recipe), soft_wrap=True)
+    return 0
+
+
+def _check_language(recipe: Recipe, task: LanguageTask, options: argparse.Namespace) -> int:
+    from smelt.pipeline.language_preview import preview_language
+
+    found = preview_language(recipe, task)
+    if options.json:
+        print(json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        return 0
+    console = Console(highlight=False, markup=False, emoji=False)
+    for line in found.told():
+        console.print(line, soft_wrap=True)
+    for warning in found.warnings:
+        console.print(say("warning: {warning}", warning=warning), style="yellow", markup=False, soft_wrap=True)
     console.print(say("next    smelt run {recipe}", recipe=options.recipe), soft_wrap=True)
     return 0
 

@@ -26,6 +26,7 @@ class Progress:
         self._drawn = time.monotonic()
         self._started: dict[str, tuple[float, int]] = {}
         self._tokens: dict[str, int] = {}
+        self._flops: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         """Take the terminal's last line."""
@@ -54,16 +55,18 @@ class Progress:
         now = time.monotonic()
         started, first = self._started.setdefault(name, (now, step.step))
         self._tokens[name] = self._tokens.get(name, 0) + step.tokens
+        self._flops[name] = self._flops.get(name, 0.0) + step.flops
         if now - self._drawn > (_EVERY_SECONDS if self._live else _EVERY_SECONDS_PLAIN) and step.step > first:
             self._drawn = now
             pace = (now - started) / (step.step - first)
             line = say(
-                "  {name}: step {step} of {steps}, loss {loss:.3f}, {rate:.0f} tokens/s, {left:.0f} s left",
+                "  {name}: step {step} of {steps}, loss {loss:.3f}, {rate:.0f} tokens/s, {work:.0f} GFLOP/s, {left:.0f} s left",
                 name=name,
                 step=step.step,
                 steps=step.steps,
                 loss=step.loss,
                 rate=self._tokens[name] / (now - started),
+                work=self._flops[name] / (now - started) / 1e9,
                 left=pace * (step.steps - step.step),
             )
             if self._live:
@@ -73,14 +76,21 @@ class Progress:
 
 
 def _epoch(name: str, facts: Facts) -> str:
-    """Say what came of an epoch, as an accuracy or as a perplexity."""
+    """Say what came of an epoch, as an accuracy or as a perplexity, and how fast it was."""
     head = say("  {name}: epoch {epoch:.0f}, train loss {loss:.3f}, ", name=name, epoch=facts["epoch"] + 1, loss=facts["train_loss"])
     if "dev_perplexity" in facts:
-        return head + say(
-            "dev {loss:.4f} nats per token, perplexity {perplexity:.2f}, {seconds:.0f} s",
-            loss=facts["dev_loss"], perplexity=facts["dev_perplexity"], seconds=facts["seconds"],
+        dev = say("dev {loss:.4f} nats per token, perplexity {perplexity:.2f}", loss=facts["dev_loss"], perplexity=facts["dev_perplexity"])
+    else:
+        dev = say(
+            "dev {score:.4f} (95 %: {low:.4f} to {high:.4f})", score=facts["dev_score"], low=facts["dev_low"], high=facts["dev_high"]
         )  # fmt: skip
-    return head + say(
-        "dev {score:.4f} (95 %: {low:.4f} to {high:.4f}), {seconds:.0f} s",
-        score=facts["dev_score"], low=facts["dev_low"], high=facts["dev_high"], seconds=facts["seconds"],
-    )  # fmt: skip
+    return (
+        head
+        + dev
+        + say(
+            ", {seconds:.0f} s, {rate:,.0f} tokens/s, MFU {mfu:.1%}",
+            seconds=facts["seconds"],
+            rate=facts["tokens_per_s"],
+            mfu=facts["mfu"],
+        )
+    )

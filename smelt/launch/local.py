@@ -116,4 +116,5 @@ def _obituary(group: Group, rank: int, code: int) -> str:
     if code < 0:
         return say("process {rank} of {n} died of signal {signal}", rank=rank, n=group.processes, signal=-code)
     lines = (group.folder / f"rank-{rank}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return say("process {rank} of {n} failed: {reason}", rank=rank, n=group.processes, reason=(lines or ["-"])[-1][:300])
+    told = [line for line in lines if line.removeprefix(f"[rank{rank}]:").strip()]
+    return say("process {rank} of {n} failed: {reason}", rank=rank, n=group.processes, reason=(told or ["-"])[-1][:300])

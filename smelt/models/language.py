@@ -18,6 +18,7 @@ from transformers.utils import logging
 from smelt.errors import BundleFault
 from smelt.language import say
 from smelt.models.folder import DECODERS
+from smelt.models.gpt2 import put_together, take_apart
 from smelt.models.network import check_finite
 from smelt.models.transformer import HuggingFaceNetwork
 
@@ -40,6 +41,8 @@ class LanguageNetwork(HuggingFaceNetwork):
         super().__init__(hugging_face)
         self.kind = hugging_face.config.model_type
         self.causal = self.kind in DECODERS
+        if isinstance(hugging_face, GPT2LMHeadModel):
+            take_apart(hugging_face)
         if self.causal:
             hugging_face.config.use_cache = False
 
@@ -57,6 +60,13 @@ class LanguageNetwork(HuggingFaceNetwork):
         base = getattr(self.hugging_face, self.hugging_face.base_model_prefix)
         states_BSD = base(input_ids=ids_BS, **self.words(mask_BS)).last_hidden_state
         return getattr(self.hugging_face, _HEADS[self.kind])(states_BSD[asked_BS])
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that the library's `from_pretrained` loads."""
+        if isinstance(self.hugging_face, GPT2LMHeadModel):
+            self.hugging_face.save_pretrained(folder, state_dict=put_together(self.hugging_face))  # pyright: ignore[reportArgumentType]  it is copied
+        else:
+            super().save(folder)
 
     def words(self, mask_BS: Tensor) -> dict[str, Tensor]:
         """Return positions that begin anew with each document, and who sees whom: tokens of one document, a decoder's no later ones."""

@@ -50,6 +50,7 @@ _LLAMA = Parts(
 _PARTS = {
     **dict.fromkeys(("bert", "roberta", "camembert", "xlm-roberta", "electra"), _BERT),
     **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3"), _LLAMA),
+    "gpt2": Parts("attn.c_attn.query", "attn.c_attn.key", "attn.c_attn.value", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
     "distilbert": Parts("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"),
 }
 KNOWN = tuple(sorted(_PARTS))
@@ -70,6 +71,9 @@ def linear_of(layer: nn.Module, name: str) -> nn.Linear:
 
 def head_width(network: HuggingFaceNetwork, parts: Parts) -> int:
     """Return E. Neither cutting nor splitting changes it."""
-    attention = layers_of(network.hugging_face)[0].get_submodule(parts.query.rpartition(".")[0])
-    width = getattr(attention, "attention_head_size", None) or attention.head_dim
-    return int(width)  # pyright: ignore[reportArgumentType]  a number on every family above
+    return next(
+        int(getattr(module, name))
+        for module in layers_of(network.hugging_face)[0].modules()
+        for name in ("attention_head_size", "head_dim")
+        if hasattr(module, name)
+    )

@@ -54,7 +54,7 @@ def place(network: Network, world: World, precision: Literal["fp32", "bf16"]) ->
     if section.shard == section.tensor == section.pipeline == 1:
         # The graph is the same in every step: parameters that it does not use are found once.
         return cast("Network", DistributedDataParallel(network, static_graph=section.pieces == 1))
-    mesh = world.mesh[REPLICATE, SHARD] if section.replicate > 1 else world.mesh[SHARD]
+    mesh = world.mesh[REPLICATE, SHARD] if section.copies > 1 else world.mesh[SHARD]
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16 if precision == "bf16" else None, reduce_dtype=torch.float32)
     for part in [*blocks, *roots]:
         fully_shard(part, mesh=mesh, mp_policy=policy)
@@ -115,6 +115,9 @@ def split(network: Network, mesh: DeviceMesh) -> None:
         plan: dict[str, ParallelStyle] = {name: ColwiseParallel() for name in parts.by_row}
         plan |= {name: RowwiseParallel() for name in parts.by_column}
         parallelize_module(block, mesh, plan)
+        for module in block.modules():
+            if hasattr(module, "split_size"):  # GPT-2's attention cuts what its three matrices put out into three
+                module.split_size //= mesh.size()  # pyright: ignore[reportOperatorIssue, reportArgumentType]  a number
 
 
 def check_split(network: Network, tensor: int) -> Parts:

@@ -139,7 +139,7 @@ def join(section: Parallel, wanted: torch.device, timeout_seconds: float, name: 
         raise EnvironmentFault(
             say("{size} processes were started, and the degrees of parallel ask for {want}: replicate {replicate}, shard {shard}, "
                 "tensor {tensor}, pipeline {pipeline}",
-                size=size, want=section.processes, replicate=section.replicate, shard=section.shard, tensor=section.tensor,
+                size=size, want=section.processes, replicate=section.copies, shard=section.shard, tensor=section.tensor,
                 pipeline=section.pipeline),
             step=say("Start as many processes as that, or change parallel.replicate."),
         )  # fmt: skip
@@ -188,7 +188,7 @@ def lay_out(section: Parallel, device: torch.device) -> tuple[DeviceMesh, dist.P
 
     Neighbors split matrices, for they talk most; then come shards, copies, and stages.
     """
-    degrees, names = (section.pipeline, section.replicate, section.shard, section.tensor), (PIPELINE, REPLICATE, SHARD, TENSOR)
+    degrees, names = (section.pipeline, section.copies, section.shard, section.tensor), (PIPELINE, REPLICATE, SHARD, TENSOR)
     mesh = init_device_mesh(device.type, degrees, mesh_dim_names=names)
     return mesh, mesh[PIPELINE, REPLICATE, SHARD]._flatten().get_group()
 

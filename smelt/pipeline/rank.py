@@ -106,7 +106,9 @@ def take_part(run: RunFolder, order: Mapping, watch: Watcher, meeting: str) -> N
             shutil.rmtree(trained, ignore_errors=True)
             trained.mkdir()
         world.wait()
-        write_tensors(job.network.state_dict(), trained, world.group())
+        # Tied matrices stand under both their names; a file of safetensors holds no memory twice.
+        whole = {name: tensor.detach().clone() for name, tensor in job.network.state_dict().items()}
+        write_tensors(whole, trained, world.group())
         if world.leads:
             write_json(trained / _PROGRESS, asdict(progress), run.disk)
         world.wait()

@@ -18,7 +18,7 @@ from smelt.data.build import prepare
 from smelt.data.dataset import Dataset, open_dataset
 from smelt.errors import UsageFault
 from smelt.language import say
-from smelt.launch.torchrun import is_joined, leads
+from smelt.launch.torchrun import is_joined, leads, processes
 from smelt.pipeline.compress import compress, more_texts
 from smelt.pipeline.context import Context, Watcher, resolve_paths
 from smelt.pipeline.frontier import Bench
@@ -117,8 +117,9 @@ def run_stages(
         watch: hears how it goes.
         clock: times models and bundles, each in a process of its own.
     """
+    recipe = resolve_paths(recipe, path.resolve().parent)
     context = Context(
-        recipe=resolve_paths(recipe, path.resolve().parent),
+        recipe=recipe.model_copy(update={"parallel": recipe.parallel.of(processes())}),
         recipe_text=path.read_text(encoding="utf-8"),
         command=shlex.join(["smelt", *sys.argv[1:]]),
         run=folder,

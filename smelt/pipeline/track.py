@@ -43,7 +43,9 @@ def _tensorboard(folder: Path) -> Listener:
             writer.add_scalar("loss", step.loss, step.step)
             writer.add_scalar("learning_rate", step.learning_rate, step.step)
         else:
-            writer.add_scalar("dev_score", facts["dev_score"], int(facts["epoch"]))
+            for figure in ("dev_score", "dev_loss", "tokens_per_s", "flops_per_s", "mfu"):
+                if figure in facts:
+                    writer.add_scalar(figure, facts[figure], int(facts["epoch"]))
             writer.flush()
 
     return listen

@@ -11,8 +11,9 @@ from smelt.recipe.section import Count, Section
 class Parallel(Section):
     """How the training of the reference is spread. Neither the batches nor their order depend on it."""
 
-    replicate: Count = 1
-    """Copies of the model; each process of a copy works on its share of every batch."""
+    replicate: Count | Literal["auto"] = 1
+    """Copies of the model; each process of a copy works on its share of every batch. `auto`: as many as processes were started for, so
+    that a job which torchrun starts again with fewer or more machines (`--nnodes=1:4`) goes on."""
     shard: Count = 1
     """Processes that split the parameters, gradients and optimizer state of a copy between them; they share the batch like copies."""
     tensor: Count = 1
@@ -32,7 +33,7 @@ class Parallel(Section):
     @field_validator("pipeline_schedule")
     @classmethod
     def _halves_of_a_backward_pass_are_not_averaged(cls, schedule: str, info: ValidationInfo) -> str:
-        if schedule == "zero_bubble" and info.data.get("replicate", 1) * info.data.get("shard", 1) > 1:
+        if schedule == "zero_bubble" and (info.data.get("replicate", 1) != 1 or info.data.get("shard", 1) > 1):
             raise ValueError(say("zero_bubble goes with replicate and shard of 1; want gpipe, 1f1b or interleaved"))
         return schedule
 
@@ -51,7 +52,16 @@ class Parallel(Section):
     @property
     def processes(self) -> int:
         """How many there are."""
-        return self.replicate * self.shard * self.tensor * self.pipeline
+        return self.copies * self.shard * self.tensor * self.pipeline
+
+    @property
+    def copies(self) -> int:
+        """Of the model; 1 as long as nobody knows."""
+        return 1 if self.replicate == "auto" else self.replicate
+
+    def of(self, processes: int) -> "Parallel":
+        """Return the same with as many copies as so many processes hold, where that is left open."""
+        return self.model_copy(update={"replicate": max(1, processes // self.processes)}) if self.replicate == "auto" else self
 
     @property
     def stages(self) -> int:
@@ -68,7 +78,7 @@ class Parallel(Section):
     @property
     def readers(self) -> int:
         """How many shares a batch has."""
-        return self.replicate * self.shard
+        return self.copies * self.shard
 
     @field_validator("sync_every")
     @classmethod

@@ -35,8 +35,8 @@ class Reading(Protocol):
     """The examples of one batch with their noise, as they are whatever number of processes then shares them."""
 
     @property
-    def tokens(self) -> int:
-        """How many they have together."""
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each. Shape (B,)."""
         ...
 
     @property

@@ -38,6 +38,9 @@ class Progress:
     """One entry per finished epoch."""
     loss_sum: float = 0.0
     loss_count: int = 0
+    tokens: int = 0
+    flops: float = 0.0
+    """Work of this epoch's steps."""
     seconds: float = 0.0
     """Training time so far, over all sittings."""
 

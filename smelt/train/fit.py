@@ -18,6 +18,7 @@ from smelt.parallel.world import ALONE, World
 from smelt.recipe.train import Train
 from smelt.train.batch import Batch, Examples, Reading
 from smelt.train.device import device_of
+from smelt.train.flops import NO_FLOPS, Flops
 from smelt.train.loader import epoch_batches
 from smelt.train.optimize import rate_share
 
@@ -34,6 +35,8 @@ class Plan:
     precision: Literal["fp32", "bf16"]
     seconds: float
     """Expected duration."""
+    peak_flops: float = 0.0
+    """Operations per second that the machines of all processes were measured to do at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,8 @@ class Step:
     loss: float
     learning_rate: float
     tokens: int
+    flops: float
+    """Operations of all processes together, as the model needs them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +71,8 @@ class Training:
     loss: Loss
     """The mean over the examples of a batch, or over the tokens to guess in it."""
     world: World = ALONE
+    flops: Flops = NO_FLOPS
+    """Of the whole network; so that steps can say how much work they were."""
 
 
 def fit(training: Training, *, start: int = 0) -> Iterator[Step]:
@@ -93,6 +100,7 @@ def fit(training: Training, *, start: int = 0) -> Iterator[Step]:
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
             reading = training.rows.read(chosen, section.augment, (section.seed, epoch, number))
+            tokens = reading.lengths
             training.world.beat(step, COMPUTES)
             value = _update(training, reading, step)
             ends = number + 1 == length
@@ -100,7 +108,7 @@ def fit(training: Training, *, start: int = 0) -> Iterator[Step]:
                 meet(training.network, optimizer, training.world)
             yield Step(
                 step=step, steps=sum(lengths), epoch=epoch, ends_epoch=ends, loss=value, learning_rate=peaks[0] * share,
-                tokens=reading.tokens,
+                tokens=int(tokens.sum()), flops=training.flops.of(int(tokens.sum()), int((tokens**2).sum())),
             )  # fmt: skip
 
 

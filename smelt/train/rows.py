@@ -60,9 +60,9 @@ class LabeledReading:
     numbers: NDArray[np.int64]
 
     @property
-    def tokens(self) -> int:
-        """Of all documents together."""
-        return len(self.arrays.ids)
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each. Shape (B,)."""
+        return np.diff(self.arrays.offsets)
 
     @property
     def weights(self) -> NDArray[np.int64]:

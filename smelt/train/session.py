@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from smelt.train.checkpoint import Checkpoints, Learner, Progress
 from smelt.train.device import find_device
 from smelt.train.evaluate import Judge
 from smelt.train.fit import Loss, Plan, Step, Training, fit
+from smelt.train.flops import count_flops, peak_flops
 from smelt.train.optimize import build_optimizer, rate_for
 from smelt.train.pace import make_plan, measure_pace
 
@@ -77,11 +78,14 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
     plan = _plan(job, work, disk)
     torch.manual_seed(job.section.seed + job.world.reader)
     job.network.to(find_device(job.section.device))
+    flops = count_flops(job.network)
     placed = place(job.network, job.world, plan.precision)
     optimizer = build_optimizer(
         job.network, job.section.optimizer, job.auto_rate * rate_for(job.network, job.rows, job.section), head=job.head
     )
-    training = Training(network=placed, optimizer=optimizer, rows=job.rows, section=job.section, plan=plan, loss=job.loss, world=job.world)
+    training = Training(
+        network=placed, optimizer=optimizer, rows=job.rows, section=job.section, plan=plan, loss=job.loss, world=job.world, flops=flops
+    )  # fmt: skip
     learner = Learner(job.network, optimizer, job.world)
     with Checkpoints(work / "checkpoints", learner, disk, kept=job.section.checkpoints) as checkpoints:
         progress, best = checkpoints.load() or (Progress(), {})
@@ -139,14 +143,25 @@ def _judge_epoch(
         "dev_score": score,
         **figures,
         "seconds": round(progress.seconds, 3),
+        **_pace_facts(progress, training.plan),
     }
     progress.history.append(facts)
-    progress.loss_sum, progress.loss_count = 0.0, 0
+    progress.loss_sum, progress.loss_count, progress.tokens, progress.flops = 0.0, 0, 0, 0.0
     told = {**facts, **report}
     if job.world.leads:
         _append(work / LOG, {"event": "epoch", "step": step.step, **told})
         job.watch(None, told)
     return best
+
+
+def _pace_facts(progress: Progress, plan: Plan) -> dict[str, float]:
+    """Return how fast this epoch's steps were; `mfu` is the share of the measured peak (model FLOPs utilization)."""
+    before = progress.history[-1]["seconds"] if progress.history else 0.0
+    seconds = max(1e-9, progress.seconds - before)
+    rate = progress.flops / seconds
+    return {
+        "tokens_per_s": round(progress.tokens / seconds, 1), "flops_per_s": rate, "mfu": round(rate / max(1.0, plan.peak_flops), 4),
+    }  # fmt: skip
 
 
 def _pass_epoch(progress: Progress, step: Step) -> dict[str, Tensor]:
@@ -160,6 +175,7 @@ def _plan(job: Job, work: Path, disk: Disk) -> Plan:
     if not job.world.follow((work / PLAN).is_file()):
         pace = measure_pace(job.network, job.rows, job.section, job.loss, job.world)
         plan = make_plan(pace, job.rows, job.section, seconds=job.seconds, epochs=job.epochs, most=job.most_epochs)
+        plan = replace(plan, peak_flops=job.world.size * peak_flops(find_device(job.section.device), plan.precision))
         if job.world.leads:
             write_json(work / PLAN, asdict(plan), disk)
         job.world.wait()
@@ -174,6 +190,8 @@ def _finished(progress: Progress, plan: Plan, section: Train) -> bool:
 def _record(progress: Progress, step: Step) -> None:
     progress.step = step.step
     progress.loss_sum += step.loss
+    progress.tokens += step.tokens
+    progress.flops += step.flops
     progress.loss_count += 1
 
 

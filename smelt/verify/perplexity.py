@@ -115,8 +115,8 @@ def read_guesses(path: Path) -> Guesses:
         with path.open(encoding="utf-8") as stream:
             for line in stream:
                 told = json.loads(line)
-                ids.append(str(told["id"]))
                 numbers.append((float(told["nats"]), int(told["tokens"]), int(told["bytes"])))
+                ids.append(str(told["id"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataFault(say("{path}:{line}: {reason}", path=path, line=len(ids) + 1, reason=repr(error))) from error
     if not ids:

@@ -24,15 +24,19 @@ from smelt.recipe.train import AdamW, Train
 from smelt.tasks.tokens import ragged
 from smelt.train.evaluate import score_rows
 from smelt.train.fit import Plan, Training, cross_entropy, fit
+from smelt.train.language import LanguageRows, guessing_loss, score_documents
 from smelt.train.optimize import build_optimizer
 from smelt.train.rows import Rows
 from tests.parallel.families import family
+from tests.parallel.language import VOCABULARY, language_model, language_rows
 
 STEPS = 20
 CLASSES = 3
 SECTION = Train(batch_examples=7, batch_tokens=30, optimizer=AdamW(learning_rate=0.01), precision="fp32", seed=4)
 FAMILIES = ("distilbert", "electra", "roberta")
 """Spread by split matrices and as pipelines of two alone: the rest does not depend on the family."""
+TIED = ("masked-bert", "gpt2")
+"""Read and score tokens by one matrix, so that they are no pipelines."""
 SCHEDULES = ("gpipe", "1f1b", "interleaved", "zero_bubble")
 SPREADS = {
     2: [
@@ -84,11 +88,15 @@ def tiny_bert(dropout=0.0):
 
 
 def networks():
-    """Each network that is spread, by name."""
-    yield "bert", tiny_bert()
+    """Each network that is spread, by name, with its examples and its loss."""
+    classify = tiny_rows(), cross_entropy(0.1)
+    yield "bert", tiny_bert(), *classify
     for kind in FAMILIES:
-        yield kind, family(kind)
-    yield "cnn", CnnNetwork(CnnSizes(vocabulary=12, dim=5, filters=4, kernels=(2, 3), classes=CLASSES, dropout=0.0))
+        yield kind, family(kind), *classify
+    yield "cnn", CnnNetwork(CnnSizes(vocabulary=12, dim=5, filters=4, kernels=(2, 3), classes=CLASSES, dropout=0.0)), *classify
+    yield "llama", language_model("llama"), language_rows(masked=False), guessing_loss
+    yield "masked-bert", language_model("bert"), language_rows(masked=True), guessing_loss
+    yield "gpt2", language_model("gpt2"), language_rows(masked=False), guessing_loss
 
 
 class Noting(torch.optim.AdamW):
@@ -104,9 +112,8 @@ class Noting(torch.optim.AdamW):
         return super().step(closure)
 
 
-def trained(network, world):
+def trained(network, rows, loss, world):
     """Losses of some steps, gradients of the first, and scores after the last."""
-    rows = tiny_rows()
     placed = place(network, world, "fp32")
     optimizer = build_optimizer(network, SECTION.optimizer, 1e-3)
     optimizer.__class__ = Noting
@@ -114,10 +121,13 @@ def trained(network, world):
     plan = Plan(epochs=STEPS, steps_per_epoch=STEPS, precision="fp32", seconds=0.0)
     section = SECTION.model_copy(update={"clip_norm": 1e6})
     training = Training(
-        network=placed, optimizer=optimizer, rows=rows, section=section, plan=plan, loss=cross_entropy(0.1), world=world
+        network=placed, optimizer=optimizer, rows=rows, section=section, plan=plan, loss=loss, world=world
     )  # fmt: skip
     losses = [step.loss for step, _ in zip(fit(training), range(STEPS), strict=False)]
-    scores = score_rows(placed, rows, section, classes=CLASSES, precision="fp32", world=world)
+    if isinstance(rows, LanguageRows):
+        scores, _ = score_documents(placed, rows, section, VOCABULARY, precision="fp32", world=world)
+    else:
+        scores = score_rows(placed, rows, section, classes=CLASSES, precision="fp32", world=world)
     return {"losses": losses, "gradients": optimizer.first, "scores": scores.tolist()}
 
 
@@ -135,7 +145,9 @@ def worlds():
 def _is_tried(name, section):
     if name in FAMILIES:
         return section in (Parallel(), Parallel(tensor=2), Parallel(pipeline=2))
-    return name == "bert" or section.processes == section.replicate
+    if name in TIED:
+        return section.pipeline == 1 and section.processes <= 2
+    return name in ("bert", "llama") or section.processes == section.replicate
 
 
 def main(answer: Path) -> None:
@@ -145,9 +157,9 @@ def main(answer: Path) -> None:
         rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         dist.init_process_group("gloo", store=meeting_place(60.0), rank=rank, world_size=size, timeout=timedelta(seconds=60))
     found = {
-        f"{name} {spread}": trained(network, world)
+        f"{name} {spread}": trained(network, rows, loss, world)
         for spread, world in worlds()
-        for name, network in networks()
+        for name, network, rows, loss in networks()
         if _is_tried(name, world.section)
     }
     if not is_joined():

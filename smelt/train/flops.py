@@ -1,0 +1,73 @@
+"""How much arithmetic a training step is, and how much this machine could do in the time."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from smelt.models.language import LanguageNetwork
+from smelt.models.network import Network
+from smelt.models.transformer import HuggingFaceNetwork
+
+_SIZE = 1024
+_TRIES = 5
+_TRAINED = 3
+"""A backward pass is two forward passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flops:
+    """Floating-point operations of training, forward and backward, as the model needs them: work done twice to save memory counts once.
+
+    Source: Chowdhery et al. 2022, arXiv 2204.02311, appendix B.
+    """
+
+    per_token: float
+    per_pair: float
+    """Of each two tokens of one row, by attention."""
+
+    def of(self, tokens: int, pairs: int) -> float:
+        """Return the operations of a step."""
+        return self.per_token * tokens + self.per_pair * pairs
+
+
+NO_FLOPS = Flops(0.0, 0.0)
+
+
+def count_flops(network: Network) -> Flops:
+    """Count what each token meets: the matrices of the layers, and of a decoder its head; tables and what is met once per text are not.
+
+    Args:
+        network: whole, before it is spread over processes.
+    """
+    blocks = list(network.blocks())
+    parts: list[nn.Module] = blocks or [network]
+    tables = {id(table.weight) for table in network.token_tables()}
+    met = {id(one): one.numel() for part in parts for one in part.parameters() if one.ndim > 1 and id(one) not in tables}
+    weights, pairs = sum(met.values()), 0
+    if isinstance(network, HuggingFaceNetwork):
+        config = network.hugging_face.config
+        pairs = 2 * 2 * len(blocks) * int(config.hidden_size)
+        if isinstance(network, LanguageNetwork) and network.causal:
+            weights += int(config.hidden_size) * int(config.vocab_size)
+    return Flops(per_token=_TRAINED * 2.0 * weights, per_pair=_TRAINED * float(pairs))
+
+
+def peak_flops(device: torch.device, precision: str) -> float:
+    """Measure the operations per second of a product of two large matrices: the best of a few."""
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    left, right = (torch.randn(_SIZE, _SIZE, device=device, dtype=dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(_TRIES):
+        _finish(device)
+        started = time.perf_counter()
+        torch.mm(left, right)
+        _finish(device)
+        best = min(best, time.perf_counter() - started)
+    return 2.0 * _SIZE**3 / best
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
