@@ -14,13 +14,16 @@ from smelt.compress.trial import Search, Training, price_mark
 from smelt.models.build import Model, load_model
 from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Width
-from smelt.run.disk import read_json
 from smelt.run.folder import code_version
 from smelt.train.device import find_device
 from smelt.train.evaluate import score_rows
+from smelt.train.pace import scoring_speed
 from smelt.train.rows import Rows
-from smelt.train.session import PLAN
 from smelt.types import Arrays
+
+_MEASURED_SECONDS = 1.0
+_ANSWERING_SHARE = 1 / 3
+"""Of the students' time, that the reference may take to answer what they learn on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,12 @@ def transfer_stage(plan: Search) -> TransferSet:
     def fill(folder: Path, _work: Path) -> None:
         network = plan.reference.network.to(find_device(plan.train.device))
         more = plan.reference.codec.encode(plan.more_texts)
-        rows = transfer_rows(plan.rows, more, plan.section.transfer, embedding_of(network).weight, plan.train.seed)
-        classes = len(plan.reference.codec.labels)
-        scores = score_rows(network, rows, plan.train, classes=classes, precision=_precision_of(plan))
+        speeds = {one: scoring_speed(network, plan.rows, plan.train, seconds=_MEASURED_SECONDS, precision=one) for one in ("fp32", "bf16")}
+        precision = max(speeds, key=lambda one: speeds[one])
+        affordable = speeds[precision] * plan.seconds * _ANSWERING_SHARE
+        table = embedding_of(network).weight
+        rows = transfer_rows(plan.rows, more, plan.section.transfer, table, plan.train.seed, affordable=affordable)
+        scores = score_rows(network, rows, plan.train, classes=len(plan.reference.codec.labels), precision=precision)
         network.cpu()
         arrays = {"ids": np.asarray(rows.arrays.ids), "offsets": rows.arrays.offsets, "labels": rows.labels}
         save_file(arrays | {"scores": scores}, folder / "transfer.safetensors")
@@ -83,9 +89,3 @@ def answers_to_more(plan: Search) -> list[str]:
     start = len(plan.rows)
     scores = transfer_stage(plan).scores[start : start + len(plan.more_texts)]
     return [plan.reference.codec.labels[number] for number in scores.argmax(1)]
-
-
-def _precision_of(plan: Search) -> str:
-    """Return the precision that the reference's training measured as the faster one; fp32 where nothing was measured."""
-    measured = read_json(plan.run.path / "train" / PLAN)
-    return str(measured["precision"]) if isinstance(measured, dict) else "fp32"

@@ -7,6 +7,7 @@ Shape letters: V tokens of the vocabulary, U tokens that occur, D width, K neare
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -42,7 +43,9 @@ class TransferSet:
     """The first so many rows have true labels."""
 
 
-def transfer_rows(rows: Rows, more: Arrays, section: Transfer, embedding_VD: Tensor, seed: int) -> Rows:
+def transfer_rows(
+    rows: Rows, more: Arrays, section: Transfer, embedding_VD: Tensor, seed: int, *, affordable: float = math.inf
+) -> Rows:  # fmt: skip
     """Return train, further texts, and noisy copies of both. The same seed gives the same noise.
 
     Args:
@@ -51,10 +54,11 @@ def transfer_rows(rows: Rows, more: Arrays, section: Transfer, embedding_VD: Ten
         section: how many copies, how noisy.
         embedding_VD: the reference's, whose nearest tokens stand in for each other.
         seed: of the noise.
+        affordable: tokens that the reference can answer in the time there is; `auto` does not exceed them by noisy copies.
     """
     if len(more):
         rows = join_rows(rows, Rows(more, np.zeros(len(more), np.int64)))
-    copies = copies_of(rows, section.copies)
+    copies = copies_of(rows, section.copies, affordable)
     if not copies:
         return rows
     generator = np.random.default_rng((seed, 1))
@@ -78,11 +82,11 @@ def texts_sha256(texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def copies_of(rows: Rows, wanted: int | Literal["auto"]) -> int:
-    """Return how many noisy copies are made: for `auto` fewer, the more tokens train has."""
+def copies_of(rows: Rows, wanted: int | Literal["auto"], affordable: float = math.inf) -> int:
+    """Return how many noisy copies are made: for `auto` fewer, the more tokens train has, and the slower the reference answers them."""
     if wanted != "auto":
         return wanted
-    return max(0, min(_MOST_COPIES, _TOKENS // max(1, int(rows.arrays.offsets[-1])) - 1))
+    return max(0, min(_MOST_COPIES, int(min(_TOKENS, affordable)) // max(1, int(rows.arrays.offsets[-1])) - 1))
 
 
 def nearest_tokens(embedding_VD: Tensor, used_U: NDArray[np.int64]) -> NDArray[np.int64]:

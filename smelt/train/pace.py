@@ -78,13 +78,13 @@ def make_plan(pace: Pace, rows: Examples, section: Train, *, seconds: float, epo
     return Plan(epochs=chosen, steps_per_epoch=steps_per_epoch, precision=pace.precision, seconds=chosen * steps * pace.seconds_per_step)
 
 
-def scoring_speed(network: Network, rows: Rows, section: Train, *, seconds: float = 2.0) -> float:
-    """Return how many tokens per second a network answers in fp32, measured on batches of the data for about so many seconds."""
+def scoring_speed(network: Network, rows: Rows, section: Train, *, seconds: float = 2.0, precision: str = "fp32") -> float:
+    """Return how many tokens per second a network answers, measured on batches of the data for about so many seconds."""
     device = find_device(section.device)
     network.to(device).eval()
     batches = epoch_batches(rows, section, section.seed, 0)
     tokens, started = 0, 0.0
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
         for number, chosen in enumerate(batches):
             if number == 1:
                 tokens, started = 0, time.perf_counter()
