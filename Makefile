@@ -9,7 +9,7 @@ TORCH ?= torch
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench format setup setup-dev coverage bench-certificate test-slow test-distributed banking77 banking77-official clean
+.PHONY: demo test check bench format setup setup-dev coverage bench-certificate test-slow test-distributed test-faults banking77 banking77-official clean
 
 demo: setup
 	$(BIN)/smelt run recipes/demo.yaml
@@ -72,6 +72,10 @@ test-slow: setup-dev
 # Training over 2 and 4 processes: every way to spread it against one process, kills, other numbers of processes. About three minutes.
 test-distributed: setup-dev
 	$(BIN)/python -m pytest -m "not slow" tests/parallel tests/launch tests/pipeline/test_pipeline_rank.py
+
+# Two processes that train, killed at every disk operation of a checkpoint, and 30 times at random, the launcher too. About ten minutes.
+test-faults: setup-dev
+	$(BIN)/python -m pytest -m faults tests/faults
 
 clean:
 	rm -rf .venv runs build *.egg-info

@@ -1,6 +1,7 @@
 """One process of a whole training: `python -m tests.parallel.sitting WORK SPREAD DROPOUT KILLS`. KILLS names who dies when.
 
-A checkpoint after every step; who dies takes its part in that step's update first, as most deaths come between checkpoints.
+A checkpoint after every step; who dies takes its part in that step's update first, as most deaths come between checkpoints. `disk` among
+KILLS names the operation of the leading process's disk at which it dies, in the middle of it where it is a write.
 """
 
 import json
@@ -56,16 +57,45 @@ def job(dropout, dies_at):
     )
 
 
+class DeadlyDisk(Disk):
+    """Kills its process at the n-th operation."""
+
+    def __init__(self, last):
+        self.last, self.count = last, 0
+
+    def _tick(self):
+        self.count += 1
+        if self.count == self.last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def write(self, path, data):
+        if self.count + 1 == self.last:
+            path.write_bytes(data[: len(data) // 2])
+        self._tick()
+        super().write(path, data)
+
+    def sync(self, path):
+        self._tick()
+        super().sync(path)
+
+    def rename(self, source, target):
+        self._tick()
+        super().rename(source, target)
+
+
 def main(work, spread, dropout, kills):
     """Train, in as many processes as were started."""
     rank, attempt = os.environ.get("RANK", "0"), os.environ.get(ATTEMPT, "0")
     dies_at = json.loads(kills).get(f"{attempt}/{rank}", 0)
+    disk = DeadlyDisk(json.loads(kills).get("disk", 0) if attempt == "0" else 0)
     if not is_joined():
-        train(job(float(dropout), dies_at), Path(work), Disk())
+        train(job(float(dropout), dies_at), Path(work), disk)
         return
     with join(Parallel(**json.loads(spread)), torch.device("cpu"), 60.0, "sitting") as world:
         assert world is not ALONE
-        train(replace(job(float(dropout), dies_at), world=world), Path(work), Disk())
+        train(replace(job(float(dropout), dies_at), world=world), Path(work), disk)
+    if world.leads:
+        (Path(work) / "operations").write_text(str(disk.count))
 
 
 if __name__ == "__main__":

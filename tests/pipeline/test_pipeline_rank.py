@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,6 +88,12 @@ def test_torchrun_starts_the_processes_and_the_first_does_the_job(alone, tmp_pat
     assert [loss for _, loss in steps(tmp_path / "run")] == pytest.approx([loss for _, loss in steps(alone)], rel=1e-5)
 
 
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 def rank_of(run, rank):
     """The number of the process that has this rank in a run's training, whoever started it; 0 where it has not begun to learn."""
     if not any(int(pulse.read_text() or "0") > 20 for pulse in run.glob(f".work/train-*/pulses/pulse-{rank}")):
@@ -135,6 +142,33 @@ def test_torchrun_starts_all_again_when_one_is_killed(tmp_path):
         finally:
             process.kill()
     assert process.returncode == 0, errors
+    assert "reference: resumes after step" in errors
+    numbers = [step for step, _ in steps(run)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.distributed
+def test_torchrun_goes_on_with_one_agent_when_the_other_is_lost(tmp_path):
+    recipe = SMALL.replace("epochs: 2, refit: true,", "epochs: 60, patience: 60, checkpoint_minutes: 0.0001,")
+    path, run = write_project(tmp_path, recipe + "parallel: {replicate: auto}\nlaunch: {kind: torchrun}\n"), tmp_path / "run"
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "1:2", "--nproc-per-node", "1", "--max-restarts", "3"]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{free_port()}", "--rdzv-conf", "last_call_timeout=3,timeout=60"]
+    command += ["--local-addr", "127.0.0.1", "-m", "smelt", "train", str(path), "--out", str(run)]
+    # The agent that is started first holds the meeting place.
+    agents = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True)]
+    try:
+        time.sleep(2)
+        agents.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True))
+        while not rank_of(run, 1):
+            assert agents[0].poll() is None, agents[0].communicate()[1]
+            time.sleep(0.05)
+        os.killpg(agents[1].pid, signal.SIGKILL)
+        errors = agents[0].communicate(timeout=240)[1]
+    finally:
+        for agent in agents:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(agent.pid, signal.SIGKILL)
+    assert agents[0].returncode == 0, errors
     assert "reference: resumes after step" in errors
     numbers = [step for step, _ in steps(run)]
     assert numbers == list(range(1, len(numbers) + 1))

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from smelt.recipe.train import Train
+from smelt.train.evaluate import judge_classes
 from smelt.train.rows import Rows
 from smelt.train.session import LOG, PLAN, train
 from smelt.verify.wilson import wilson
@@ -62,6 +64,11 @@ def misleading(make_rows):
     """Dev rows that get worse the better train is learned: every label is the next class's."""
     rows = make_rows(40, seed=1)
     return Rows(rows.arrays, (rows.labels + 1) % 3)
+
+
+def misled(make_rows):
+    """Judges by them."""
+    return judge_classes(misleading(make_rows), ("up", "down", "flat"), Train())
 
 
 @pytest.mark.parametrize("minutes", [EVERY_STEP, AT_EPOCHS], ids=["checkpoint at every step", "checkpoint at epochs"])
@@ -158,7 +165,7 @@ def test_the_weights_of_the_best_epoch_are_kept(tmp_path, again, disk, make_rows
         if step is None:
             kept[facts["epoch"]] = weights(job)
 
-    job = again(dev=misleading(make_rows), epochs=6, watch=watch)
+    job = again(judge=misled(make_rows), epochs=6, watch=watch)
     progress = train(job, tmp_path, disk)
     scores = [entry["dev_score"] for entry in progress.history]
     assert progress.best_epoch == scores.index(max(scores)) < 5
@@ -168,26 +175,26 @@ def test_the_weights_of_the_best_epoch_are_kept(tmp_path, again, disk, make_rows
 
 @pytest.mark.parametrize("patience", [1, 2, 3])
 def test_training_stops_when_dev_has_not_got_better_for_as_long_as_patience(tmp_path, again, disk, make_rows, patience):
-    progress = train(again({"patience": patience}, dev=misleading(make_rows), epochs=30), tmp_path, disk)
+    progress = train(again({"patience": patience}, judge=misled(make_rows), epochs=30), tmp_path, disk)
     best = int(np.argmax([entry["dev_score"] for entry in progress.history]))
     assert (progress.best_epoch, len(progress.history)) == (best, best + 1 + patience)
 
 
 def test_a_training_that_stopped_early_stays_stopped(tmp_path, again, disk, make_rows):
-    job = {"section": {"patience": 1}, "dev": misleading(make_rows), "epochs": 30}
+    job = {"section": {"patience": 1}, "judge": misled(make_rows), "epochs": 30}
     first = train(again(**job), tmp_path, disk)
     assert scores_of(train(again(**job), tmp_path, disk)) == scores_of(first)
 
 
 def test_a_training_that_does_not_select_takes_all_epochs_and_keeps_the_last(tmp_path, again, disk, make_rows):
-    selecting = again(dev=misleading(make_rows), watch=at_step(99))
+    selecting = again(judge=misled(make_rows), watch=at_step(99))
     last = {}
 
     def watch(step, _facts):
         if step is not None and step.step == STEPS:
             last.update(weights(taking))
 
-    taking = again({"patience": 1}, dev=misleading(make_rows), selects=False, watch=watch)
+    taking = again({"patience": 1}, judge=misled(make_rows), selects=False, watch=watch)
     progress = train(taking, tmp_path / "taking", disk)
     train(selecting, tmp_path / "selecting", disk)
     assert (progress.step, progress.best_epoch, progress.history) == (STEPS, 2, [{"epoch": 0}, {"epoch": 1}, {"epoch": 2}])
