@@ -78,7 +78,7 @@ def _learn(lesson: Lesson, whole: Network, seconds: float, most_epochs: int, wor
     used = None if isinstance(whole, TransformerNetwork) else used_tokens(lesson.transfer.rows, plan.dev)
     rows, dev = (one if used is None else renumber(one, used) for one in (lesson.transfer.rows, plan.dev))
     network = whole if used is None else shrink(whole, used)
-    section = plan.train.model_copy(update={"report": "score", "seed": training.seed, "optimizer": AdamW()})
+    section = plan.train.model_copy(update={"report": "score", "seed": training.seed, "optimizer": AdamW(), "adapter": "none"})
     job = Job(
         name=training.name,
         network=network,

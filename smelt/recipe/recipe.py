@@ -110,6 +110,8 @@ class Recipe(Section):
                 say("tensor {tensor} does not divide {heads} heads and {columns} feed-forward columns; want one of {legal}",
                     tensor=parallel.tensor, heads=network.heads, columns=network.feed_forward, legal=", ".join(map(str, legal)))
             )  # fmt: skip
+        if isinstance(train, Train) and train.adapter != "none" and parallel.processes > parallel.copies:
+            raise ValueError(say("adapters go with whole copies: take shard, tensor and pipeline of 1, or leave train.adapter out"))
         if isinstance(train, Train) and parallel.readers * parallel.pieces > train.batch_examples:
             raise ValueError(
                 say("{shares} shares of {pieces} microbatches cannot be made of {examples} examples: take replicate times shard up to "
@@ -127,6 +129,14 @@ class Recipe(Section):
         if isinstance(info.data.get("model"), PredictionsModel) and any(isinstance(one, Auroc) for one in verify.also):
             raise ValueError(say("auroc needs the reference's probabilities, and a file of predictions has none. Leave auroc out"))
         return verify
+
+    @field_validator("train")
+    @classmethod
+    def _adapters_stand_beside_given_weights(cls, train: Train | None, info: ValidationInfo) -> Train | None:
+        model = info.data.get("model")
+        if train is not None and train.adapter != "none" and model is not None and not isinstance(network_of(model), PretrainedTransformer):
+            raise ValueError(say("adapter needs weights to stand beside; a model of kind '{kind}' starts from nothing", kind=model.kind))
+        return train
 
     @field_validator("train")
     @classmethod

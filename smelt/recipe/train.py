@@ -40,6 +40,17 @@ class Augment(Section):
     """Share of neighboring tokens that change places."""
 
 
+class Lora(Section):
+    """Small matrices of low rank learn beside the large ones, which stay; in the end they are added up. Hu et al. 2021."""
+
+    kind: Literal["lora"]
+    rank: Count = 8
+    alpha: Count = 16
+    """Scale: what the small matrices say counts alpha / rank times."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Noise on what goes into them."""
+
+
 class Train(Section):
     """The loop: batches of similar length under a token budget, until the epochs are over or dev stops improving."""
 
@@ -58,6 +69,8 @@ class Train(Section):
     """Longest gradient; longer ones are scaled down to it."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augment: Augment = Augment()
+    adapter: Lora | Literal["none"] = "none"
+    """Learn adapters instead of all weights: less memory, for models that are large beside the data. Needs the extra `adapters`."""
     patience: Count = 3
     """Epochs without a better dev score after which training stops. The best epoch's weights are kept."""
     refit: bool = False

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from smelt.models.adapters import add_adapters, merge_adapters
 from smelt.models.network import Network
 from smelt.parallel.place import place
 from smelt.parallel.world import ALONE, World
@@ -75,6 +76,9 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
     work.mkdir(parents=True, exist_ok=True)
     if job.section.threads != "auto":
         torch.set_num_threads(job.section.threads)
+    adapter = job.section.adapter
+    if adapter != "none":
+        add_adapters(job.network, adapter, job.section.seed)
     plan = _plan(job, work, disk)
     torch.manual_seed(job.section.seed + job.world.reader)
     job.network.to(find_device(job.section.device))
@@ -98,6 +102,8 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
     if best:
         job.network.load_state_dict(best)
     job.network.cpu()
+    if adapter != "none":
+        merge_adapters(job.network)
     return progress
 
 

@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from smelt.cli.main import main
 from smelt.errors import RecipeFaults
@@ -93,6 +94,28 @@ def test_the_weights_are_continued_and_the_gain_has_an_interval(run, tmp_path):
     assert (tmp_path / "run" / "verify" / "start.jsonl").is_file()
 
 
+def test_adapters_learn_beside_the_weights_and_leave_a_plain_folder(run, tmp_path):
+    kind = "{kind: transformer, max_tokens: 16, weights: " + str(run / "train" / "model") + "}"
+    recipe = (run.parent / "recipe.yaml").read_text()
+    begin = recipe.index("model: ")
+    train = recipe[recipe.index("train: ") :].replace("train: {", "train: {adapter: {kind: lora, rank: 4}, ")
+    losses = []
+    for name, spread in (("one", ""), ("two", "parallel: {replicate: 2}\n")):
+        (tmp_path / name).mkdir()
+        path = write_project(tmp_path / name, recipe[:begin] + f"model: {kind}\n" + train + spread)
+        assert main(["run", str(path), "--out", str(tmp_path / name / "run")]) == 0
+        lines = map(json.loads, (tmp_path / name / "run" / "train" / "log.jsonl").read_text().splitlines())
+        losses.append([line["loss"] for line in lines if line["event"] == "step"])
+        start = read(tmp_path / name / "run" / "verify" / "perplexity.json")["start"]
+        assert start["difference"] < 0
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    before, after = (load_file(one / "train" / "model" / "model.safetensors") for one in (run, tmp_path / "one" / "run"))
+    assert before.keys() == after.keys()
+    changed = {name for name in before if (before[name] != after[name]).any()}
+    assert changed
+    assert all("layer" in name and "norm" not in name.lower() for name in changed)
+
+
 def test_a_classifier_begins_with_the_encoder(tmp_path):
     path = write_project(tmp_path, MASKED)
     assert main(["train", str(path), "--out", str(tmp_path / "language")]) == 0
@@ -104,9 +127,7 @@ def test_a_classifier_begins_with_the_encoder(tmp_path):
         "model: {kind: transformer, weights: language/train/model, max_tokens: 16}\ntrain: {epochs: 1, precision: fp32, threads: 1}\n"
     )
     assert main(["train", str(tmp_path / "classify.yaml"), "--out", str(tmp_path / "run")]) == 0
-    before, after = (load_model(tmp_path / "run" / "train" / "model").network.embedding.weight, None)
-    from safetensors.torch import load_file
-
+    before = load_model(tmp_path / "run" / "train" / "model").network.embedding.weight
     after = load_file(tmp_path / "language" / "train" / "model" / "model.safetensors")["bert.embeddings.word_embeddings.weight"]
     assert (before == after).all()  # frozen, so what the language model learned
 
@@ -142,6 +163,7 @@ def test_a_tied_model_is_no_pipeline(tmp_path, capsys):
         (CAUSAL.replace("heads: 2", "heads: 2, kv_heads: 3"), "want a divisor of heads, 2"),
         (MASKED.replace("masked_language}", "masked_language, masked: 0.9, replaced: 0.2}"), "want at most what masked leaves, 0.1"),
         (MASKED.replace("train: {", "train: {refit: true, "), "refit and augment are for task classify"),
+        (MASKED.replace("train: {", "train: {adapter: {kind: lora}, "), "adapter needs weights to stand beside"),
         (MASKED[: MASKED.index("train:")], "A language model has to learn"),
         (MASKED[: MASKED.index("model:")] + "model: {kind: cnn}\ntrain: {}\n", "a model of kind 'cnn' learns no language"),
     ],
