@@ -9,7 +9,7 @@ TORCH ?= torch
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench format setup setup-dev coverage bench-certificate test-slow test-distributed test-faults banking77 banking77-official clean
+.PHONY: demo test check bench format setup setup-dev coverage bench-certificate test-slow test-distributed test-faults test-ray banking77 banking77-official clean
 
 demo: setup
 	$(BIN)/smelt run recipes/demo.yaml
@@ -76,6 +76,11 @@ test-distributed: setup-dev
 # Two processes that train, killed at every disk operation of a checkpoint, and 30 times at random, the launcher too. About ten minutes.
 test-faults: setup-dev
 	$(BIN)/python -m pytest -m faults tests/faults
+
+# Training and students on Ray clusters of this machine, one of three nodes lost among them. About five minutes.
+test-ray: setup-dev
+	$(PIP) --editable ".[ray]"
+	$(BIN)/python -m pytest -m ray -s tests/launch/test_launch_ray.py
 
 clean:
 	rm -rf .venv runs build *.egg-info

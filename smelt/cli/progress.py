@@ -26,7 +26,6 @@ class Progress:
         self._drawn = time.monotonic()
         self._started: dict[str, tuple[float, int]] = {}
         self._tokens: dict[str, int] = {}
-        self._flops: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         """Take the terminal's last line."""
@@ -55,20 +54,14 @@ class Progress:
         now = time.monotonic()
         started, first = self._started.setdefault(name, (now, step.step))
         self._tokens[name] = self._tokens.get(name, 0) + step.tokens
-        self._flops[name] = self._flops.get(name, 0.0) + step.flops
         if now - self._drawn > (_EVERY_SECONDS if self._live else _EVERY_SECONDS_PLAIN) and step.step > first:
             self._drawn = now
             pace = (now - started) / (step.step - first)
             line = say(
-                "  {name}: step {step} of {steps}, loss {loss:.3f}, {rate:.0f} tokens/s, {work:.0f} GFLOP/s, {left:.0f} s left",
-                name=name,
-                step=step.step,
-                steps=step.steps,
-                loss=step.loss,
-                rate=self._tokens[name] / (now - started),
-                work=self._flops[name] / (now - started) / 1e9,
+                "  {name}: step {step} of {steps}, loss {loss:.3f}, {rate:.0f} tokens/s, {left:.0f} s left",
+                name=name, step=step.step, steps=step.steps, loss=step.loss, rate=self._tokens[name] / (now - started),
                 left=pace * (step.steps - step.step),
-            )
+            )  # fmt: skip
             if self._live:
                 self._live.update(Text(line), refresh=True)
             else:
@@ -84,13 +77,5 @@ def _epoch(name: str, facts: Facts) -> str:
         dev = say(
             "dev {score:.4f} (95 %: {low:.4f} to {high:.4f})", score=facts["dev_score"], low=facts["dev_low"], high=facts["dev_high"]
         )  # fmt: skip
-    return (
-        head
-        + dev
-        + say(
-            ", {seconds:.0f} s, {rate:,.0f} tokens/s, MFU {mfu:.1%}",
-            seconds=facts["seconds"],
-            rate=facts["tokens_per_s"],
-            mfu=facts["mfu"],
-        )
-    )
+    pace = say(", {seconds:.0f} s, {rate:,.0f} tokens/s", seconds=facts["seconds"], rate=facts["tokens_per_s"])
+    return head + dev + pace + (say(", MFU {mfu:.1%}", mfu=facts["mfu"]) if facts["mfu"] else "")

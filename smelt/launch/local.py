@@ -63,6 +63,11 @@ def launch(group: Group, section: LocalLaunch, hear: Hear) -> None:
     )
 
 
+def fault_of(told: dict) -> SmeltError:
+    """Return the fault that another process told of."""
+    return _FAULTS[told["code"]](told["message"], step=told["step"])
+
+
 def _attempt(group: Group, attempt: int, hear: Hear) -> str | None:
     """Start all and wait; when one dies, end the rest. Return who died and how, None if nobody did."""
     meeting = group.folder / "meeting"
@@ -86,7 +91,7 @@ def _attempt(group: Group, attempt: int, hear: Hear) -> str | None:
     if dead is None:
         return None
     if faults:
-        raise _FAULTS[faults[0]["code"]](faults[0]["message"], step=faults[0]["step"])
+        raise fault_of(faults[0])
     return _obituary(group, dead, processes[dead].returncode)
 
 

@@ -5,6 +5,7 @@ as it is needed: then the first process does the whole job, and the others wait 
 """
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,8 @@ from torch.distributed import DistError
 
 from smelt.data.dataset import open_dataset
 from smelt.errors import SmeltError
-from smelt.launch.local import Group, launch
+from smelt.launch.cluster import FAULTS, NEWS, Crew, join_crew, train_on_cluster
+from smelt.launch.local import Group, fault_of, launch
 from smelt.launch.telling import send, start_of_process
 from smelt.models.build import load_model
 from smelt.parallel.place import check_spread
@@ -30,7 +32,7 @@ from smelt.pipeline.language_job import reopened_job
 from smelt.pipeline.news import hearing, telling
 from smelt.pipeline.team import Team
 from smelt.recipe.load import from_dict
-from smelt.recipe.parallel import LocalLaunch, TorchrunLaunch
+from smelt.recipe.parallel import LocalLaunch, RayLaunch, TorchrunLaunch
 from smelt.recipe.task import ClassifyTask
 from smelt.recipe.train import Train
 from smelt.run.disk import Disk, io_fault, write_json
@@ -81,6 +83,9 @@ def fit_together(context: Context, job: Job, codec: Codec, work: Path, rows: Pat
             threads = max(1, cores() // parallel.processes) if job.section.threads == "auto" else job.section.threads
             group = Group(command=command, processes=parallel.processes, threads=threads, folder=work / "ranks")
             launch(group, section, hearing(context.watch))
+        case RayLaunch():
+            context.run.write_json(_ORDER, order)
+            _on_cluster(context, section, work / "ranks")
         case TorchrunLaunch():
             assert context.team is not None
             take_part(context.run, order, context.watch, f"training-{context.team.order(order)}")
@@ -90,12 +95,47 @@ def fit_together(context: Context, job: Job, codec: Codec, work: Path, rows: Pat
     return Progress(**json.loads((work / _TRAINED / _PROGRESS).read_text(encoding="utf-8")))
 
 
+def _on_cluster(context: Context, section: RayLaunch, folder: Path) -> None:
+    """Let Ray Train run the processes.
+
+    Raises:
+        SmeltError: the fault that one of them told of.
+    """
+    parallel, device = context.recipe.parallel, find_device((context.recipe.train or Train()).device)
+    crew = Crew(
+        work=ray_worker, told={"run": str(context.run.path.resolve()), "folder": str(folder.resolve())},
+        fewest=parallel.processes if section.fewest == "all" else section.fewest, most=parallel.processes, threads=section.threads,
+        gpu=device.type == "cuda", folder=folder,
+    )  # fmt: skip
+    for told in train_on_cluster(crew, section, hearing(context.watch)):
+        raise fault_of(told["fault"])
+
+
+def ray_worker(told: dict) -> None:
+    """Be one process of a training that Ray started; a fault that a person has to mend is written down, and ends it for good."""
+    run, folder = RunFolder(Path(told["run"]), Disk()), Path(told["folder"])
+    if (folder / FAULTS).stat().st_size:
+        return
+    order = json.loads((run.path / _ORDER).read_text(encoding="utf-8"))
+    rank = join_crew(folder)
+    with (folder / NEWS).open("a", encoding="utf-8") as news:
+        try:
+            take_part(run, order, telling(news) if rank == 0 else Watcher(), "training")
+        except SmeltError as error:
+            with (folder / FAULTS).open("a", encoding="utf-8") as faults:
+                send(faults, {"fault": {"code": error.exit_code, "message": error.message, "step": error.step}})
+            raise
+
+
 def take_part(run: RunFolder, order: Mapping, watch: Watcher, meeting: str) -> None:
     """Do one process's share of a training. The leading process leaves the weights and the progress in the work folder."""
     recipe, work, rows = from_dict(order["recipe"]), Path(order["work"]), Path(order["rows"])
+    spread = recipe.parallel
+    if isinstance(recipe.launch, RayLaunch) and recipe.launch.fewest != "all":  # as many copies as there are processes now
+        spread = spread.model_copy(update={"replicate": int(os.environ["WORLD_SIZE"])})
     section, seconds = recipe.train or Train(), recipe.launch.timeout_seconds
     pulses = work / "pulses"
-    with join(recipe.parallel, find_device(section.device), seconds, meeting) as joined, _named(pulses, joined.size):
+    with join(spread, find_device(section.device), seconds, meeting) as joined, _named(pulses, joined.size):
         pulse = Pulse(pulses, joined.rank)
         world = replace(joined, pulse=pulse)
         context = Context(recipe=recipe, recipe_text="", command="", run=run, watch=watch)

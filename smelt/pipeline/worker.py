@@ -4,6 +4,7 @@ A student that takes too much memory ends its own process and nothing else. The 
 search then finds it taught, as it would after a restart. It ends with the process that started it.
 """
 
+import io
 import json
 import os
 import subprocess
@@ -14,12 +15,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO
 
+import torch
 from pydantic import TypeAdapter
 
 from smelt.compress.stages import student_stage
 from smelt.compress.trial import Training
 from smelt.data.dataset import open_dataset
 from smelt.errors import SmeltError
+from smelt.launch.cluster import as_tasks
 from smelt.launch.telling import listen, start_of_process
 from smelt.pipeline.compress import make_plan, more_texts
 from smelt.pipeline.context import Context, Watcher
@@ -27,6 +30,7 @@ from smelt.pipeline.news import hearing, telling
 from smelt.pipeline.reference import train_reference
 from smelt.recipe.compress import NetworkStudent
 from smelt.recipe.load import from_dict
+from smelt.recipe.parallel import RayLaunch
 from smelt.run.disk import Disk
 from smelt.run.folder import RunFolder
 from smelt.runtime.isa import cores
@@ -48,9 +52,28 @@ def teach_elsewhere(context: Context, trainings: Sequence[tuple[Training, str]])
     assert workers != "none"
     context.run.write_json(_RECIPE, context.recipe.model_dump(mode="json"))
     threads = max(1, cores() // workers)
+    section = context.recipe.launch
+    if isinstance(section, RayLaunch):
+        orders = [(str(context.run.path.resolve()), _order(training, place), threads) for training, place in trainings]
+        ends = as_tasks(section.address, ray_task, orders, threads)
+        return {training.name: end for (training, _), end in zip(trainings, ends, strict=True) if end}
     with ThreadPoolExecutor(workers) as pool:
         ends = list(pool.map(lambda one: _one(context, one[0], one[1], threads), trainings))
     return {training.name: end for (training, _), end in zip(trainings, ends, strict=True) if end}
+
+
+def _order(training: Training, place: str) -> str:
+    return json.dumps(asdict(training) | {"section": training.section.model_dump(mode="json"), "place": place})
+
+
+def ray_task(run: str, order: str, threads: int) -> str:
+    """Teach one student somewhere on a cluster; return why it was not taught, or nothing."""
+    torch.set_num_threads(threads)
+    try:
+        main(run, io.StringIO(order), io.StringIO())
+    except SmeltError as error:
+        return error.message
+    return ""
 
 
 def _one(context: Context, training: Training, place: str, threads: int) -> str:
@@ -66,8 +89,7 @@ def _one(context: Context, training: Training, place: str, threads: int) -> str:
         errors = process.stderr
         with ThreadPoolExecutor(1) as pool:
             last = pool.submit(lambda: (errors.read().strip() or "-").splitlines()[-1])
-            order = asdict(training) | {"section": training.section.model_dump(mode="json"), "place": place}
-            process.stdin.write(json.dumps(order))
+            process.stdin.write(_order(training, place))
             process.stdin.close()
             listen(process.stdout, hearing(context.watch))
             code = process.wait()

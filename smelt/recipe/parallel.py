@@ -106,4 +106,22 @@ class TorchrunLaunch(Section):
     """After so long without an answer of the others a process gives up."""
 
 
-LaunchSection = Annotated[LocalLaunch | TorchrunLaunch, Field(discriminator="kind")]
+class RayLaunch(Section):
+    """Ray Train places the processes on a cluster and starts them again; students run there as tasks. All nodes see the same run folder."""
+
+    kind: Literal["ray"]
+    address: Annotated[str, Field(min_length=1)] = "local"
+    """`local`: a cluster of this machine, which ends with the command; `auto`: the one that this machine is part of; or its address."""
+    fewest: Count | Literal["all"] = "all"
+    """With how many processes training may go on when nodes are lost; `all` waits until there are as many as `parallel` asks for."""
+    threads: Count = 1
+    """CPUs of each process."""
+    restarts: Annotated[int, Field(ge=0)] = 3
+    """How often all processes are started again, from the last checkpoint, after one of them has died."""
+    resize_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """How often Ray looks whether more processes have room now."""
+    timeout_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """After so long without an answer of the others a process gives up."""
+
+
+LaunchSection = Annotated[LocalLaunch | TorchrunLaunch | RayLaunch, Field(discriminator="kind")]

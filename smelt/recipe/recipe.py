@@ -18,7 +18,7 @@ from smelt.recipe.model import (
     StaticModel,
     network_of,
 )
-from smelt.recipe.parallel import LaunchSection, LocalLaunch, Parallel
+from smelt.recipe.parallel import LaunchSection, LocalLaunch, Parallel, RayLaunch
 from smelt.recipe.section import Section
 from smelt.recipe.task import CausalLanguageTask, ClassifyTask, TaskSection, WindowsSection
 from smelt.recipe.track import NoTracking, TrackSection
@@ -120,6 +120,18 @@ class Recipe(Section):
                     most=train.batch_examples // parallel.pieces)
             )  # fmt: skip
         return parallel
+
+    @field_validator("launch")
+    @classmethod
+    def _fewer_processes_are_whole_copies(cls, launch: LaunchSection, info: ValidationInfo) -> LaunchSection:
+        parallel = info.data.get("parallel")
+        if not isinstance(launch, RayLaunch) or launch.fewest == "all" or parallel is None:
+            return launch
+        if max(parallel.shard, parallel.tensor, parallel.pipeline) > 1:
+            raise ValueError(say("fewest needs whole copies: take shard, tensor and pipeline of 1, or fewest: all"))
+        if launch.fewest > parallel.processes:
+            raise ValueError(say("fewest {fewest} is more than the {n} processes of parallel", fewest=launch.fewest, n=parallel.processes))
+        return launch
 
     @field_validator("verify")
     @classmethod

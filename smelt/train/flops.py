@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from smelt.models.language import LanguageNetwork
 from smelt.models.network import Network
@@ -36,22 +35,18 @@ NO_FLOPS = Flops(0.0, 0.0)
 
 
 def count_flops(network: Network) -> Flops:
-    """Count what each token meets: the matrices of the layers, and of a decoder its head; tables and what is met once per text are not.
+    """Count what each token of a transformer meets: the matrices of its layers, and of a decoder its head. Other networks are not counted.
 
     Args:
         network: whole, before it is spread over processes.
     """
-    blocks = list(network.blocks())
-    parts: list[nn.Module] = blocks or [network]
-    tables = {id(table.weight) for table in network.token_tables()}
-    met = {id(one): one.numel() for part in parts for one in part.parameters() if one.ndim > 1 and id(one) not in tables}
-    weights, pairs = sum(met.values()), 0
-    if isinstance(network, HuggingFaceNetwork):
-        config = network.hugging_face.config
-        pairs = 2 * 2 * len(blocks) * int(config.hidden_size)
-        if isinstance(network, LanguageNetwork) and network.causal:
-            weights += int(config.hidden_size) * int(config.vocab_size)
-    return Flops(per_token=_TRAINED * 2.0 * weights, per_pair=_TRAINED * float(pairs))
+    if not isinstance(network, HuggingFaceNetwork):
+        return NO_FLOPS
+    config, blocks = network.hugging_face.config, network.blocks()
+    weights = sum(one.numel() for block in blocks for one in block.parameters() if one.ndim > 1)
+    if isinstance(network, LanguageNetwork) and network.causal:
+        weights += int(config.hidden_size) * int(config.vocab_size)
+    return Flops(per_token=_TRAINED * 2.0 * weights, per_pair=_TRAINED * 4.0 * len(blocks) * int(config.hidden_size))
 
 
 def peak_flops(device: torch.device, precision: str) -> float:

@@ -1,0 +1,194 @@
+"""A Ray cluster: one that exists, or one of this machine alone, which ends with the command."""
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from smelt.errors import EnvironmentFault
+from smelt.language import say
+from smelt.launch.telling import Hear, listen
+from smelt.recipe.parallel import RayLaunch
+
+LOCAL = "local"
+NEWS, FAULTS = "news.jsonl", "faults.jsonl"
+_LOOPBACK = "127.0.0.1"
+_POLL_SECONDS = 0.5
+# Ray Train: its second version, and a worker group that is not complete after so long is formed anew.
+_SETTINGS = {"RAY_TRAIN_V2_ENABLED": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30"}
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[ModuleType]:
+    """Yield the `ray` module, connected.
+
+    Args:
+        address: `local`, or where a cluster is, as `ray.init` takes it.
+
+    Raises:
+        EnvironmentFault: Ray is not installed, or the cluster does not answer.
+    """
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray  # pyright: ignore[reportMissingImports]  an extra
+    except ModuleNotFoundError as error:
+        raise EnvironmentFault(say("ray is not installed"), step=say('Run: pip install "smelt[ray]"')) from error
+    if ray.is_initialized():
+        yield ray
+        return
+    where: dict[str, Any] = {"address": address}
+    if address == LOCAL:
+        where |= {"_node_ip_address": _LOOPBACK, "include_dashboard": False}
+    try:
+        ray.init(log_to_driver=False, **where)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise EnvironmentFault(
+            say("no Ray cluster at {address}: {reason}", address=address, reason=reason),
+            step=say("Start one (`ray start --head`), or take address: local."),
+        ) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """What is trained together."""
+
+    work: Callable[[dict], None]
+    """Runs in every process, with what it is told; importable by its name there."""
+    told: Mapping[str, object]
+    fewest: int
+    most: int
+    """Processes. Where they differ, as many as the cluster has room for."""
+    threads: int
+    """CPUs of each."""
+    gpu: bool
+    folder: Path
+    """Where they meet and leave news, seen by all."""
+
+
+def train_on_cluster(crew: Crew, section: RayLaunch, hear: Hear) -> list[dict]:
+    """Run the processes to their end by Ray Train, which starts them again after one has died.
+
+    Args:
+        crew: what to start.
+        section: where, and how often to start again.
+        hear: hears how the training goes.
+
+    Returns:
+        The faults that processes told of; a person has to mend them, and starting again is of no use.
+
+    Raises:
+        EnvironmentFault: there is no cluster, or processes died more often than the section allows.
+    """
+    crew.folder.mkdir(parents=True, exist_ok=True)
+    for name in (NEWS, FAULTS):
+        (crew.folder / name).write_bytes(b"")
+    with cluster(section.address), _heard(crew.folder / NEWS, hear):
+        from ray.train import FailureConfig, RunConfig, ScalingConfig  # pyright: ignore[reportMissingImports]  an extra
+        from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # pyright: ignore[reportMissingImports]  an extra
+
+        trainer = DataParallelTrainer(
+            crew.work,
+            train_loop_config=dict(crew.told),
+            scaling_config=ScalingConfig(
+                num_workers=crew.most if crew.fewest == crew.most else (crew.fewest, crew.most),
+                resources_per_worker={"CPU": crew.threads} | ({"GPU": 1} if crew.gpu else {}),
+                use_gpu=crew.gpu,
+                elastic_resize_monitor_interval_s=section.resize_seconds,
+            ),
+            run_config=RunConfig(
+                name=f"smelt-{uuid.uuid4().hex[:8]}",
+                storage_path=str(crew.folder.resolve()),
+                failure_config=FailureConfig(max_failures=section.restarts),
+            ),
+        )
+        try:
+            trainer.fit()
+        except Exception as error:  # whatever Ray raises: the processes did not end
+            if faults := _told(crew.folder / FAULTS):
+                return faults
+            reason = " ".join(str(error).split())[:300]
+            raise EnvironmentFault(
+                say("the training on Ray failed: {reason}", reason=reason), step=say("The same command goes on from the last checkpoint.")
+            ) from error
+    return _told(crew.folder / FAULTS)
+
+
+def join_crew(folder: Path) -> int:
+    """Let this process of Ray Train be one of several, as torchrun would: return its rank."""
+    from ray.train import get_context  # pyright: ignore[reportMissingImports]  an extra
+    from ray.train.collective import broadcast_from_rank_zero  # pyright: ignore[reportMissingImports]  an extra
+    from ray.util import get_node_ip_address  # pyright: ignore[reportMissingImports]  an extra
+
+    context = get_context()
+    token = broadcast_from_rank_zero(uuid.uuid4().hex)
+    os.environ |= {
+        "RANK": str(context.get_world_rank()), "WORLD_SIZE": str(context.get_world_size()), "LOCAL_RANK": str(context.get_local_rank()),
+        "SMELT_STORE": str(folder / f"meeting-{token}"), "SMELT_ATTEMPT": token,
+    }  # fmt: skip
+    if get_node_ip_address() == _LOOPBACK:
+        os.environ |= {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+    return context.get_world_rank()
+
+
+def as_tasks(address: str, call: Callable[..., str], orders: Sequence[tuple], cpus: int) -> list[str]:
+    """Call a function once for each order, as tasks of a cluster that take so many CPUs each.
+
+    Returns:
+        What each returned, in their order; why it failed, where Ray says that it did.
+    """
+    with cluster(address) as ray:
+        remote = ray.remote(num_cpus=cpus, max_retries=2)(call)
+        running = [remote.remote(*order) for order in orders]
+        return [_outcome(ray, one) for one in running]
+
+
+def _outcome(ray: ModuleType, task: object) -> str:
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayError as error:
+        return " ".join(str(error).split())[-300:]
+
+
+def _told(path: Path) -> list[dict]:
+    with path.open(encoding="utf-8") as lines:
+        return listen(lines, lambda *_: None)
+
+
+@contextmanager
+def _heard(path: Path, hear: Hear) -> Iterator[None]:
+    """Pass on what the first process writes down while it trains."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        with path.open(encoding="utf-8") as stream:
+            while True:
+                last = ended.is_set()
+                place = stream.tell()
+                lines = stream.readlines()
+                if lines and not lines[-1].endswith("\n") and not last:
+                    stream.seek(place + sum(len(line.encode()) for line in lines[:-1]))
+                    lines.pop()
+                listen(lines, hear)
+                if last:
+                    return
+                time.sleep(_POLL_SECONDS)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
