@@ -159,6 +159,7 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--text", metavar="COL", help=say("column of the documents; default the one of training, else `text`"))
     parser.add_argument("--threads", type=int, metavar="N", help=say("CPU threads; default all cores"))
+    parser.add_argument("--ray", metavar="ADDRESS", help=say("answer on a Ray cluster: local, auto, or its address"))
 
 
 def _add_bench(commands: argparse._SubParsersAction) -> None:

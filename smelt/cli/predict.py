@@ -3,13 +3,22 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from smelt.language import say
+from smelt.launch.cluster import cluster, map_in_order
 from smelt.runtime.bundle import open_bundle
-from smelt.runtime.predict import predict_file
+from smelt.runtime.predict import Part, answer_texts, predict_file
 
 _WORTH_TELLING = 0.01
+
+
+def _answerer(folder: str, threads: int) -> Callable[[list[str]], Part]:
+    """Open the bundle in a process of a cluster."""
+    bundle = open_bundle(folder, threads=threads)
+    return lambda texts: answer_texts(bundle, texts)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -21,7 +30,16 @@ def main(options: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             print(f"\r{rows:,} rows, {rows / (time.perf_counter() - started):,.0f}/s", end="", file=sys.stderr)
 
-    done = predict_file(bundle, Path(options.input), Path(options.output), column=options.text, watch=watch)
+    if options.ray:
+        with cluster(options.ray) as ray:
+            threads = options.threads or 1
+            make = partial(_answerer, str(Path(options.bundle).resolve()), threads)
+            done = predict_file(
+                bundle, Path(options.input), Path(options.output), column=options.text, watch=watch,
+                answer=lambda chunks: map_in_order(ray, make, chunks, threads),
+            )  # fmt: skip
+    else:
+        done = predict_file(bundle, Path(options.input), Path(options.output), column=options.text, watch=watch)
     seconds = time.perf_counter() - started
     if sys.stderr.isatty():
         print(file=sys.stderr)

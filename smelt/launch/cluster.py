@@ -4,18 +4,21 @@ import os
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from smelt.errors import EnvironmentFault
 from smelt.language import say
 from smelt.launch.telling import Hear, listen
 from smelt.recipe.parallel import RayLaunch
 
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 LOCAL = "local"
 NEWS, FAULTS = "news.jsonl", "faults.jsonl"
 _LOOPBACK = "127.0.0.1"
@@ -152,6 +155,36 @@ def as_tasks(address: str, call: Callable[..., str], orders: Sequence[tuple], cp
         remote = ray.remote(num_cpus=cpus, max_retries=2)(call)
         running = [remote.remote(*order) for order in orders]
         return [_outcome(ray, one) for one in running]
+
+
+def map_in_order(ray: ModuleType, make: Callable[[], Callable[[Given], Found]], given: Iterator[Given], cpus: int) -> Iterator[Found]:
+    """Call what `make` makes, once per process of the cluster, for each thing given; yield what comes, in the same order.
+
+    Args:
+        ray: connected.
+        make: runs in each process; importable there.
+        given: read ahead by two things per process, no more.
+        cpus: of each process; there are as many processes as have room.
+    """
+    count = max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
+    actors = [ray.remote(num_cpus=cpus, max_restarts=2, max_task_retries=2)(_Caller).remote(make) for _ in range(count)]
+    running: deque = deque()
+    for number, one in enumerate(given):
+        running.append(actors[number % count].call.remote(one))
+        if len(running) >= 2 * count:
+            yield ray.get(running.popleft())
+    while running:
+        yield ray.get(running.popleft())
+
+
+class _Caller:
+    """What lives in a process of the cluster."""
+
+    def __init__(self, make: Callable[[], Callable]) -> None:
+        self._call = make()
+
+    def call(self, given: object) -> object:
+        return self._call(given)
 
 
 def _outcome(ray: ModuleType, task: object) -> str:

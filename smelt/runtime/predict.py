@@ -1,7 +1,8 @@
 """Answer a file: read a batch of rows, answer it, write it, forget it. Memory does not depend on the number of rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 
 from smelt.data.stream import Rows, RowWriter, open_rows
@@ -26,8 +27,31 @@ class Answered:
     """Share of the tokens that the vocabulary does not hold. Fraction."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The answers to some texts."""
+
+    predictions: Sequence[str]
+    confidences: Sequence[float]
+    tokens: int
+    unknown: int
+    """Tokens that the vocabulary does not hold."""
+
+
+Answer = Callable[[Iterator[list[str]]], Iterator[Part]]
+"""Answers chunk after chunk, in their order."""
+
+
+def answer_texts(bundle: Bundle, texts: Sequence[str]) -> Part:
+    """Answer some texts."""
+    arrays = bundle.codec.encode(texts)
+    answers = bundle.codec.decode(score_arrays(bundle.session, arrays, len(bundle.labels)))
+    return Part(answers.predictions, answers.confidences.tolist(), len(arrays.ids), bundle.codec.unknown_tokens(arrays))
+
+
 def predict_file(
-    bundle: Bundle, source: Path, target: Path, *, column: str | None = None, watch: Callable[[int], None] = lambda _rows: None
+    bundle: Bundle, source: Path, target: Path, *, column: str | None = None, answer: Answer | None = None,
+    watch: Callable[[int], None] = lambda _rows: None,
 ) -> Answered:  # fmt: skip
     """Write the source's rows with `prediction` and `confidence` to the target, which appears whole or not at all.
 
@@ -36,6 +60,7 @@ def predict_file(
         source: csv, tsv, jsonl or parquet.
         target: csv, jsonl or parquet.
         column: of the documents; None takes the one of training, else `text`.
+        answer: answers the texts; None asks the bundle here.
         watch: hears the number of rows after each batch.
 
     Raises:
@@ -48,15 +73,13 @@ def predict_file(
     name = text_column(table, bundle, column)
     rows = empty = tokens = unknown = 0
     with RowWriter(target, table.schema, Disk()) as writer:
-        for batch in table.batches(_ROWS):
-            texts = [as_text(value) for value in batch.column(name).to_pylist()]
-            arrays = bundle.codec.encode(texts)
-            tokens += len(arrays.ids)
-            unknown += bundle.codec.unknown_tokens(arrays)
-            answers = bundle.codec.decode(score_arrays(bundle.session, arrays, len(bundle.labels)))
-            writer.write(batch, answers.predictions, answers.confidences.tolist())
-            rows += len(texts)
-            empty += texts.count("")
+        batches, again = tee(table.batches(_ROWS))
+        chunks = ([as_text(value) for value in batch.column(name).to_pylist()] for batch in again)
+        parts = answer(chunks) if answer else (answer_texts(bundle, texts) for texts in chunks)
+        for part, batch in zip(parts, batches, strict=True):
+            writer.write(batch, part.predictions, part.confidences)
+            tokens, unknown, rows = tokens + part.tokens, unknown + part.unknown, rows + len(batch)
+            empty += sum(not as_text(value) for value in batch.column(name).to_pylist())
             watch(rows)
     return Answered(rows=rows, empty=empty, column=name, unknown_share=unknown / max(1, tokens))
 

@@ -57,6 +57,18 @@ def test_students_are_taught_as_tasks(tmp_path):
 
 
 @pytest.mark.ray
+def test_a_file_is_answered_in_order_as_without(tmp_path):
+    path = write_project(tmp_path, RECIPE)
+    assert smelt("run", path, "--out", tmp_path / "run").returncode == 0
+    rows = [f"{word} {number}" for number in range(1500) for word in ("apple", "iron", "hawk")]
+    (tmp_path / "rows.csv").write_text("text\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    for name, words in (("here.csv", []), ("there.csv", ["--ray", "local"])):
+        done = smelt("predict", tmp_path / "run" / "export" / "bundle", tmp_path / "rows.csv", "-o", tmp_path / name, *words)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "there.csv").read_text() == (tmp_path / "here.csv").read_text()
+
+
+@pytest.mark.ray
 def test_a_fault_that_a_person_has_to_mend_ends_it(tmp_path):
     path = write_project(tmp_path, SMALL + "parallel: {replicate: 2}\nlaunch: {kind: ray, address: '127.0.0.1:1'}\n")
     done = smelt("train", path, "--out", tmp_path / "run", timeout=200)
