@@ -5,12 +5,15 @@ Shape letters: B batch, S sequence, D width, C classes.
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from smelt.models.language import LanguageNetwork
 from smelt.models.transformer import HuggingFaceNetwork, layers_of
 
 Part = TypeVar("Part", bound=nn.Module)
@@ -67,10 +70,36 @@ def cut_stages(network: HuggingFaceNetwork, held: Sequence[range]) -> list[Stage
     return stages
 
 
-def spread_layers(depth: int, stages: int) -> list[range]:
-    """Return which layers each stage holds: as equal as can be; the first ones have fewer, and the embeddings beside."""
-    ends = [depth * (number + 1) // stages for number in range(stages)]
-    return [range(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+def costs_of(network: HuggingFaceNetwork) -> tuple[list[float], float]:
+    """Return what each layer costs, estimated by the weights that every token meets, and what the scores of a language model cost."""
+    layers = [float(sum(one.numel() for one in block.parameters() if one.ndim > 1)) for block in network.blocks()]
+    config = network.hugging_face.config
+    return layers, float(config.hidden_size * config.vocab_size) if isinstance(network, LanguageNetwork) else 0.0
+
+
+def spread_layers(costs: Sequence[float], stages: int, last: float = 0.0) -> list[range]:
+    """Return which layers each stage holds, so that the costliest stage costs as little as can be; of equals the first ones hold fewer.
+
+    Args:
+        costs: of each layer; there are as many as stages, at least.
+        stages: how many.
+        last: what the last stage has to do beside its layers.
+    """
+    before, depth = np.concatenate([[0.0], np.cumsum(costs)]), len(costs)
+    # highest[i]: cost of the costliest stage when the first i layers make so many stages; cuts say where the last of these begins.
+    highest, cuts = [0.0, *[np.inf] * depth], []
+    for stage in range(stages):
+        extra = last if stage == stages - 1 else 0.0
+        options = [
+            min((max(highest[cut], before[end] - before[cut] + extra), cut) for cut in range(end)) if end else (np.inf, 0)
+            for end in range(depth + 1)
+        ]
+        highest, cuts = [cost for cost, _ in options], [*cuts, [cut for _, cut in options]]
+    ends = [depth]
+    for begins in reversed(cuts):
+        ends.append(begins[ends[-1]])
+    ends.reverse()
+    return [range(start, end) for start, end in pairwise(ends)]
 
 
 def _without(model: PreTrainedModel, layers: Sequence[int]) -> PreTrainedModel:

@@ -16,7 +16,7 @@ from smelt.language import say
 from smelt.models.language import LanguageNetwork
 from smelt.models.network import Network
 from smelt.models.parts import KNOWN, Parts, find_parts, head_width, linear_of
-from smelt.models.stages import cut_stages, spread_layers
+from smelt.models.stages import costs_of, cut_stages, spread_layers
 from smelt.models.transformer import HuggingFaceNetwork
 from smelt.parallel.pipeline import Shape, Staged
 from smelt.parallel.world import REPLICATE, SHARD, TENSOR, World
@@ -69,7 +69,8 @@ def _staged(network: Network, world: World) -> tuple[list[nn.Module], Network]:
     if isinstance(network, LanguageNetwork):
         shape = Shape(width=config.hidden_size, scores=config.vocab_size, per_token=True)
     check_stages(network, section.stages)
-    layers = spread_layers(network.depth, section.stages)
+    costs, last = costs_of(network)
+    layers = spread_layers(costs, section.stages, last)
     stages: list[nn.Module] = list(cut_stages(network, layers[world.stage :: section.pipeline]))
     return stages, cast("Network", Staged(network, stages, world, shape))
 
