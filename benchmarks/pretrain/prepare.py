@@ -2,10 +2,10 @@
 
     python benchmarks/pretrain/prepare.py --text FOLDER [--tokens 5000000 50000000] [--out DIR]
 
-Documents of `--text` (a folder with one table, column text) are repeated, each with a number before it so that none is a repeat, until there
-are so many tokens; then the stage `data` of smelt reads, checks and splits them, and they are tokenized by MiniLM's tokenizer, all cores,
-and packed into rows of 256. Each size is a process of its own; its peak memory is the kernel's figure. About 5 minutes for 50 million
-on two cores.
+Documents of `--text` (a folder with one table, column text) are repeated, each with a number before it so that none is a repeat,
+until there are so many tokens; then the stage `data` of smelt reads, checks and splits them, and they are tokenized by MiniLM's
+tokenizer, all cores, and packed into rows of 256. Each size is a process of its own; its peak memory is the kernel's figure. About
+5 minutes for 50 million on two cores.
 """
 
 import argparse

@@ -58,7 +58,9 @@ class Stage(nn.Module):
         if self.last:
             return self.hugging_face(**named, **self.words(mask_BS)).logits.float()
         base = getattr(self.hugging_face, self.hugging_face.base_model_prefix)
-        return base(**named, **self.words(mask_BS)).last_hidden_state.float()
+        states_BSD = base(**named, **self.words(mask_BS)).last_hidden_state.float()
+        # Zero-bubble schedules detach what a stage puts out in place, which a view, such as GPT-2's, does not bear.
+        return states_BSD.clone() if states_BSD._is_view() else states_BSD
 
 
 def cut_stages(network: HuggingFaceNetwork, held: Sequence[range]) -> list[Stage]:

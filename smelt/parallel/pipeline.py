@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.pipelining import (
@@ -19,6 +20,7 @@ from torch.distributed.pipelining import (
     ScheduleInterleavedZeroBubble,
 )
 from torch.distributed.pipelining.schedules import _PipelineSchedule
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from smelt.models.network import Network
@@ -87,6 +89,8 @@ class Shape:
     """Classes, or tokens of the vocabulary."""
     per_token: bool = False
     """Whether every token has scores, or every example."""
+    tied: bool = False
+    """Whether tokens are read and scored by one matrix: then the first and the last stage hold a copy each, and add up its gradients."""
 
 
 class Staged(nn.Module):
@@ -114,6 +118,8 @@ class Staged(nn.Module):
         words: dict = {"target": torch.arange(len(ids), device=ids.device)} if self._holds_last else {}
         schedule = self._schedule(len(pieces), (rows, ids.shape[1]), loss)
         schedule.step(*self._given(ids), mask_BS=mask, losses=losses, **words)
+        if self._shape.tied:
+            self._add_up_twins()
         return torch.stack(losses).sum().detach() / world.readers if losses else torch.zeros((), device=ids.device)
 
     def score(self, ids_BS: Tensor, mask_BS: Tensor, *asked: Tensor) -> Tensor | None:
@@ -134,6 +140,28 @@ class Staged(nn.Module):
             return scores[: len(ids_BS)]
         own = scores[: len(ids_BS), : ids_BS.shape[1]]
         return own if asked_BS is None else own[asked_BS]
+
+    @property
+    def twin(self) -> nn.Parameter | None:
+        """The last stage's copy of a matrix that the first stage holds too; None elsewhere."""
+        if not (self._shape.tied and self._holds_last):
+            return None
+        return self._stages[-1].hugging_face.get_output_embeddings().weight  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+
+    def _add_up_twins(self) -> None:
+        """Give both copies of a tied matrix the sum of their gradients."""
+        first, last = self._world.stage == 0, self._holds_last
+        if not (first or last):
+            return
+        own = self._stages[0].hugging_face.get_input_embeddings().weight if first else self.twin  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+        assert isinstance(own, nn.Parameter)
+        assert own.grad is not None
+        mine = own.grad.to_local() if isinstance(own.grad, DTensor) else own.grad
+        other, peer = torch.empty_like(mine), dist.get_global_rank(self._group, self._world.section.pipeline - 1 if first else 0)
+        sending, receiving = (dist.P2POp(way, one, peer, self._group) for way, one in ((dist.isend, mine.clone()), (dist.irecv, other)))
+        for work in dist.batch_isend_irecv([sending, receiving]):
+            work.wait()
+        mine.copy_(mine + other if first else other + mine)
 
     @property
     def _holds_last(self) -> bool:

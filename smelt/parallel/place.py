@@ -67,7 +67,7 @@ def _staged(network: Network, world: World) -> tuple[list[nn.Module], Network]:
     section, config = world.section, network.hugging_face.config
     shape = Shape(width=config.hidden_size, scores=config.num_labels or 0)
     if isinstance(network, LanguageNetwork):
-        shape = Shape(width=config.hidden_size, scores=config.vocab_size, per_token=True)
+        shape = Shape(width=config.hidden_size, scores=config.vocab_size, per_token=True, tied=config.tie_word_embeddings)
     check_stages(network, section.stages)
     costs, last = costs_of(network)
     layers = spread_layers(costs, section.stages, last)
@@ -76,7 +76,7 @@ def _staged(network: Network, world: World) -> tuple[list[nn.Module], Network]:
 
 
 def check_stages(network: Network, stages: int) -> None:
-    """Refuse a pipeline that the network is too shallow for, or whose last stage would need the first one's embeddings.
+    """Refuse a pipeline that the network is too shallow for.
 
     Raises:
         UsageFault: it says how many stages there can be.
@@ -86,11 +86,6 @@ def check_stages(network: Network, stages: int) -> None:
         raise UsageFault(
             say("parallel.pipeline: {stages} stages of {layers} layers", stages=stages, layers=depth),
             step=say("Take at most {layers} stages; interleaved and zero-bubble schedules have two per process.", layers=depth),
-        )
-    if stages > 1 and isinstance(network, LanguageNetwork) and network.hugging_face.config.tie_word_embeddings:
-        raise UsageFault(
-            say("parallel.pipeline: this model reads and scores tokens by one matrix, and its first and last stage would share it"),
-            step=say("Take a model with a head of its own, such as model.architecture llama, or pipeline: 1."),
         )
 
 
@@ -157,8 +152,11 @@ def clip(network: nn.Module, longest: float, world: World) -> None:
     if world.section.tensor == world.section.pipeline == 1:
         torch.nn.utils.clip_grad_norm_(network.parameters(), longest)
         return
+    twin = network.twin if isinstance(network, Staged) else None
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    lengths = [torch.linalg.vector_norm(gradient) for gradient in gradients]
+    # What two stages hold a copy of counts once.
+    counted = [parameter.grad for parameter in network.parameters() if parameter.grad is not None and parameter is not twin]
+    lengths = [torch.linalg.vector_norm(gradient) for gradient in counted]
     squares = sum(float(one.full_tensor() if isinstance(one, DTensor) else one) ** 2 for one in lengths)
     length = math.sqrt(world.over_stages(squares))
     for gradient in gradients:

@@ -151,7 +151,7 @@ def _tensors(learner: Learner, best: Mapping[str, Tensor]) -> Iterator[tuple[str
         yield f"model.{name}", tensor
     for name, tensor in best.items():
         yield f"best.{name}", tensor
-    for place, parameter in learner.network.named_parameters():
+    for place, parameter in learner.network.named_parameters(remove_duplicate=False):  # spread otherwise, each name may be a parameter
         for name, value in learner.optimizer.state.get(parameter, {}).items():
             if isinstance(value, Tensor):
                 yield f"optimizer.{name}.{place}", value
@@ -178,8 +178,10 @@ def _places(learner: Learner, stored: Mapping[str, Tensor]) -> dict[str, Tensor]
 
 def _restore_optimizer(learner: Learner, tensors: dict[str, Tensor]) -> None:
     """Give every parameter its state, by name: how parameters are grouped depends on how they are spread."""
-    optimizer, names = learner.optimizer, {id(parameter): name for name, parameter in learner.network.named_parameters()}
-    numbers = {names[id(one)]: number for number, one in enumerate(one for group in optimizer.param_groups for one in group["params"])}
+    optimizer = learner.optimizer
+    places = {id(one): number for number, one in enumerate(one for group in optimizer.param_groups for one in group["params"])}
+    own = learner.network.named_parameters(remove_duplicate=False)
+    numbers = {name: places[id(parameter)] for name, parameter in own if id(parameter) in places}
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         key, _, place = name.partition(".")

@@ -36,7 +36,7 @@ SECTION = Train(batch_examples=7, batch_tokens=30, optimizer=AdamW(learning_rate
 FAMILIES = ("distilbert", "electra", "roberta")
 """Spread by split matrices and as pipelines of two alone: the rest does not depend on the family."""
 TIED = ("masked-bert", "gpt2")
-"""Read and score tokens by one matrix, so that they are no pipelines."""
+"""Read and score tokens by one matrix, of which the first and the last stage of a pipeline hold a copy each."""
 SCHEDULES = ("gpipe", "1f1b", "interleaved", "zero_bubble")
 SPREADS = {
     2: [
@@ -146,7 +146,7 @@ def _is_tried(name, section):
     if name in FAMILIES:
         return section in (Parallel(), Parallel(tensor=2), Parallel(pipeline=2))
     if name in TIED:
-        return section.pipeline == 1 and section.processes <= 2
+        return section.processes <= 2 or section in (Parallel(shard=2, pipeline=2), Parallel(tensor=2, pipeline=2))
     return name in ("bert", "llama") or section.processes == section.replicate
 
 

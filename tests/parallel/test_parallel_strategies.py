@@ -48,8 +48,18 @@ def spread(request, tmp_path_factory):
     return found
 
 
+TWINS = {
+    "hugging_face.lm_head.weight": "hugging_face.transformer.wte.weight",
+    "hugging_face.cls.predictions.decoder.weight": "hugging_face.bert.embeddings.word_embeddings.weight",
+}
+"""What the last stage of a pipeline holds a copy of."""
+
+
 def far(found, want):
-    """Distance of two sets of gradients, as a share of the length of the second."""
+    """Distance of two sets of gradients, as a share of the length of the second. Copies of one matrix have one gradient."""
+    for twin, first in TWINS.items():
+        if twin in found and twin not in want:
+            np.testing.assert_array_equal(found.pop(twin), found[first])
     assert found.keys() == want.keys()
     differences = [np.subtract(found[name], want[name]) for name in want]
     return np.sqrt(sum((one**2).sum() for one in differences) / sum(np.square(one).sum() for one in want.values()))

@@ -148,12 +148,6 @@ def test_a_language_task_has_no_students(tmp_path, capsys):
     assert "a language task has no stage 'compress'" in capsys.readouterr().err
 
 
-def test_a_tied_model_is_no_pipeline(tmp_path, capsys):
-    path = write_project(tmp_path, MASKED.replace("layers: 1", "layers: 2") + "parallel: {pipeline: 2}\n")
-    assert main(["train", str(path), "--out", str(tmp_path / "run")]) == 2
-    assert "reads and scores tokens by one matrix" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
