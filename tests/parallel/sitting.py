@@ -20,16 +20,18 @@ from smelt.recipe.train import AdamW, Augment, Train
 from smelt.run.disk import Disk
 from smelt.train.evaluate import judge_classes
 from smelt.train.fit import cross_entropy
+from smelt.train.language import guessing_loss, judge_guesses
 from smelt.train.session import Job, train
 from tests.parallel.cases import tiny_bert, tiny_rows
+from tests.parallel.language import VOCABULARY, language_model, language_rows
 
 EPOCHS = 3
 
 
-def job(dropout, dies_at):
-    """A tiny BERT that learns for some epochs; at step `dies_at` of this process its loss kills it."""
+def job(dropout, dies_at, architecture=""):
+    """A tiny BERT, or a language model, that learns for some epochs; at step `dies_at` of this process its loss kills it."""
     seen = [0]
-    plain = cross_entropy(0.0)
+    plain = guessing_loss if architecture else cross_entropy(0.0)
 
     def loss(network, batch):
         seen[0] += 1
@@ -42,11 +44,17 @@ def job(dropout, dies_at):
         batch_examples=7, batch_tokens=30, optimizer=AdamW(learning_rate=0.003), precision="fp32", seed=4, augment=noise,
         checkpoint_minutes=1e-9, threads=1,
     )  # fmt: skip
+    rows, network = tiny_rows(), tiny_bert(dropout)
+    judge = judge_classes(tiny_rows(11, seed=1), ("up", "down", "flat"), section)
+    if architecture:
+        section = section.model_copy(update={"augment": Augment()})
+        rows, network = language_rows(masked=False), language_model(architecture)
+        judge = judge_guesses(language_rows(masked=False, count=11, seed=1), section, VOCABULARY)
     return Job(
         name="tiny",
-        network=tiny_bert(dropout),
-        rows=tiny_rows(),
-        judge=judge_classes(tiny_rows(11, seed=1), ("up", "down", "flat"), section),
+        network=network,
+        rows=rows,
+        judge=judge,
         section=section,
         loss=loss,
         auto_rate=1e-3,
@@ -83,17 +91,17 @@ class DeadlyDisk(Disk):
         super().rename(source, target)
 
 
-def main(work, spread, dropout, kills):
+def main(work, spread, dropout, kills, architecture=""):
     """Train, in as many processes as were started."""
     rank, attempt = os.environ.get("RANK", "0"), os.environ.get(ATTEMPT, "0")
     dies_at = json.loads(kills).get(f"{attempt}/{rank}", 0)
     disk = DeadlyDisk(json.loads(kills).get("disk", 0) if attempt == "0" else 0)
     if not is_joined():
-        train(job(float(dropout), dies_at), Path(work), disk)
+        train(job(float(dropout), dies_at, architecture), Path(work), disk)
         return
     with join(Parallel(**json.loads(spread)), torch.device("cpu"), 60.0, "sitting") as world:
         assert world is not ALONE
-        train(replace(job(float(dropout), dies_at), world=world), Path(work), disk)
+        train(replace(job(float(dropout), dies_at, architecture), world=world), Path(work), disk)
     if world.leads:
         (Path(work) / "operations").write_text(str(disk.count))
 

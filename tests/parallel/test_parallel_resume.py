@@ -14,9 +14,18 @@ from smelt.recipe.parallel import LocalLaunch, Parallel
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def sit(work, spread, *, dropout, kills=None, restarts=0):
+def sit(work, spread, *, dropout, kills=None, restarts=0, architecture=""):
     """One sitting in the processes that the spread asks for."""
-    words = [sys.executable, "-m", "tests.parallel.sitting", str(work), json.dumps(spread), str(dropout), json.dumps(kills or {})]
+    words = [
+        sys.executable,
+        "-m",
+        "tests.parallel.sitting",
+        str(work),
+        json.dumps(spread),
+        str(dropout),
+        json.dumps(kills or {}),
+        architecture,
+    ]
     processes = Parallel(**spread).processes
     if processes == 1:
         subprocess.run(words, check=True, cwd=ROOT)
@@ -61,4 +70,17 @@ def test_a_training_goes_on_in_another_number_of_processes(tmp_path):
         with pytest.raises(EnvironmentFault, match="died of signal 9"):
             sit(work, spread, dropout=0.0, kills=kills)
     sit(work, {"replicate": 3}, dropout=0.0)
+    assert losses(work) == pytest.approx(losses(tmp_path / "alone"), rel=1e-5)
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_a_language_model_goes_on_as_a_pipeline_and_back(tmp_path, architecture):
+    """GPT-2's tied matrix is one parameter in one process and two in a pipeline; its moments have to follow."""
+    sit(tmp_path / "alone", {}, dropout=0.0, architecture=architecture)
+    work = tmp_path / "resized"
+    for spread, kills in (({"replicate": 2}, {"0/1": 5}), ({"pipeline": 2}, {"0/1": 24}), ({"shard": 2}, {"0/0": 4})):
+        with pytest.raises(EnvironmentFault, match="died of signal 9"):
+            sit(work, spread, dropout=0.0, kills=kills, architecture=architecture)
+    sit(work, {}, dropout=0.0, architecture=architecture)
     assert losses(work) == pytest.approx(losses(tmp_path / "alone"), rel=1e-5)
