@@ -22,7 +22,7 @@ budget_minutes: 20
 data: {{kind: files, path: ., splits: {{dev: dev, confirm: dev2}}}}
 task: {{kind: causal_language}}
 model: {{kind: transformer-scratch, architecture: llama, layers: 4, dim: 128, heads: 4, feed_forward: 352, max_tokens: 64,
-         vocabulary: {{kind: byte_bpe, size: 260}}}}
+         vocabulary: {{method: byte_bpe, size: 260}}}}
 train: {{epochs: {epochs}, batch_tokens: 768, optimizer: {{kind: adamw, learning_rate: 1e-3, weight_decay: 0.1}},
          warmup_share: 0.05, patience: 99}}
 """

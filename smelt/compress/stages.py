@@ -14,11 +14,13 @@ from smelt.compress.trial import Search, Training, price_mark
 from smelt.models.build import Model, load_model
 from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Width
+from smelt.run.disk import read_json
 from smelt.run.folder import code_version
 from smelt.train.device import find_device
 from smelt.train.evaluate import score_rows
 from smelt.train.pace import scoring_speed
 from smelt.train.rows import Rows
+from smelt.train.session import PLAN
 from smelt.types import Arrays
 
 _MEASURED_SECONDS = 1.0
@@ -67,9 +69,8 @@ def transfer_stage(plan: Search) -> TransferSet:
     def fill(folder: Path, _work: Path) -> None:
         network = plan.reference.network.to(find_device(plan.train.device))
         more = plan.reference.codec.encode(plan.more_texts)
-        speeds = {one: scoring_speed(network, plan.rows, plan.train, seconds=_MEASURED_SECONDS, precision=one) for one in ("fp32", "bf16")}
-        precision = max(speeds, key=lambda one: speeds[one])
-        affordable = speeds[precision] * plan.seconds * _ANSWERING_SHARE
+        precision, speed = _quickest(plan)
+        affordable = speed * plan.seconds * _ANSWERING_SHARE
         table = embedding_of(network).weight
         rows = transfer_rows(plan.rows, more, plan.section.transfer, table, plan.train.seed, affordable=affordable)
         scores = score_rows(network, rows, plan.train, classes=len(plan.reference.codec.labels), precision=precision)
@@ -80,6 +81,14 @@ def transfer_stage(plan: Search) -> TransferSet:
     found = load_file(plan.run.stage("compress/transfer", inputs, fill) / "transfer.safetensors")
     rows = Rows(Arrays(ids=found["ids"], offsets=found["offsets"]), found["labels"])
     return TransferSet(rows, found["scores"], labeled=len(plan.rows))
+
+
+def _quickest(plan: Search) -> tuple[str, float]:
+    """Return the precision in which the reference answers, and its tokens per second: the faster one, as training measured it or as it is."""
+    network, measured = plan.reference.network, read_json(plan.run.path / "train" / PLAN)
+    options = (str(measured["precision"]),) if isinstance(measured, dict) else ("fp32", "bf16")
+    speeds = {one: scoring_speed(network, plan.rows, plan.train, seconds=_MEASURED_SECONDS, precision=one) for one in options}
+    return max(speeds.items(), key=lambda one: one[1])
 
 
 def answers_to_more(plan: Search) -> list[str]:

@@ -5,7 +5,7 @@ Shape letters: D width of the state, H heads, E width of a head, F feed-forward 
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -88,7 +88,7 @@ def keep_dims(network: TransformerNetwork, dims: Sequence[int]) -> None:
     """Cut the state down to the given dimensions everywhere, in place: embeddings, norms, and each matrix on its side of the state."""
     kept, before = torch.tensor(sorted(dims)), network.embedding.embedding_dim
     parts = parts_of(network)
-    inner = {id(linear_of(layer, name)) for layer in layers_of(network.hugging_face) for name in astuple(parts)}
+    inner = {id(linear_of(layer, name)) for layer in layers_of(network.hugging_face) for name in (*parts.by_row, *parts.by_column)}
     for layer in layers_of(network.hugging_face):
         for name in parts.by_row:
             _keep(linear_of(layer, name), columns=kept)

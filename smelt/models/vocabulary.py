@@ -24,7 +24,7 @@ def train_encoder(texts: Iterable[str], section: Vocabulary, max_tokens: int, cu
 
 def train_tokenizer(texts: Iterable[str], section: Vocabulary) -> Tokenizer:
     """Fit a tokenizer whose padding is token 0, and which frames a document by two tokens: `[CLS]` and `[SEP]`, or `<s>` and `</s>`."""
-    return _byte_pairs(texts, section) if section.kind == "byte_bpe" else _wordpiece(list(texts), section)
+    return _byte_pairs(texts, section) if section.method == "byte_bpe" else _wordpiece(list(texts), section)
 
 
 def _byte_pairs(texts: Iterable[str], section: Vocabulary) -> Tokenizer:

@@ -14,7 +14,7 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 class Vocabulary(Section):
     """A tokenizer trained on the user's own text, English or Chinese."""
 
-    kind: Literal["wordpiece", "byte_bpe"] = "wordpiece"
+    method: Literal["wordpiece", "byte_bpe"] = "wordpiece"
     """Words in pieces, as BERT reads them; or bytes in pairs, as GPT-2 does: every text can be spelt, and keeps its case."""
     size: Annotated[int, Field(ge=100, le=200_000)] = 16_000
     """Most tokens in the vocabulary. A `byte_bpe` has all 256 bytes whatever stands here."""

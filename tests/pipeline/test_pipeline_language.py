@@ -25,7 +25,7 @@ CAUSAL = (
     MASKED.replace("name: masked", "name: causal")
     .replace("masked_language", "causal_language")
     .replace("layers: 1", "architecture: llama, layers: 2")
-    .replace("{size: 120}", "{kind: byte_bpe, size: 300}")
+    .replace("{size: 120}", "{method: byte_bpe, size: 300}")
 )
 
 

@@ -111,7 +111,9 @@ def test_missing_sections_are_reported_at_the_top(tmp_path):
 
 
 def test_a_task_without_a_kind_is_refused(tmp_path):
-    assert _faults(tmp_path, f"{_DATA}task: {{}}\n") == [(4, 1, "task.kind", "missing, want 'classify'")]
+    assert _faults(tmp_path, f"{_DATA}task: {{}}\n") == [
+        (4, 1, "task.kind", "missing, want one of: classify, masked_language, causal_language")
+    ]
 
 
 def test_a_misspelled_required_key_is_not_missing_as_well(tmp_path):
