@@ -84,7 +84,7 @@ def transfer_stage(plan: Search) -> TransferSet:
 
 
 def _quickest(plan: Search) -> tuple[str, float]:
-    """Return the precision in which the reference answers, and its tokens per second: the faster one, as training measured it or as it is."""
+    """Return the precision in which the reference answers, the one that training found faster or that is, and its tokens per second."""
     network, measured = plan.reference.network, read_json(plan.run.path / "train" / PLAN)
     options = (str(measured["precision"]),) if isinstance(measured, dict) else ("fp32", "bf16")
     speeds = {one: scoring_speed(network, plan.rows, plan.train, seconds=_MEASURED_SECONDS, precision=one) for one in options}
