@@ -22,16 +22,21 @@ def main(options: argparse.Namespace) -> int:
             say("{path} exists and is not overwritten", path=target if target.exists() else folder),
             step=say("Give another folder, or remove it first."),
         )
-    found = inspect(Path(options.data), options.text, options.label)
+    if options.task != "classify" and options.label:
+        raise UsageFault(say("--label is for task classify; a language task reads no labels"))
+    found = inspect(Path(options.data), options.text, options.label, labelled=options.task == "classify")
     facts = facts_of(found, os.path.relpath(options.data, folder))
     text = scaffold(facts, name=run_name(folder.resolve().name), recipe=str(target))
     write_file(target, text.encode(), Disk())
-    print(
-        say(
-            "{path}: {rows:,} rows, text in '{text}', {labels} labels in '{label}'",
-            path=target, rows=found.rows, text=found.text, labels=len(found.labels), label=found.label,
-        )
-    )  # fmt: skip
+    if found.label:
+        print(
+            say(
+                "{path}: {rows:,} rows, text in '{text}', {labels} labels in '{label}'",
+                path=target, rows=found.rows, text=found.text, labels=len(found.labels), label=found.label,
+            )
+        )  # fmt: skip
+    else:
+        print(say("{path}: {rows:,} documents in '{text}'", path=target, rows=found.rows, text=found.text))
     if found.bad_rows:
         print(say("{n:,} rows cannot be used; `smelt check` shows them", n=found.bad_rows))
     print(say("next    smelt check {recipe}", recipe=target))

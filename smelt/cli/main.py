@@ -94,6 +94,10 @@ def _add_init(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--text", metavar="COL", help=say("column of the documents"))
     parser.add_argument("--label", metavar="COL", help=say("column of the labels"))
+    parser.add_argument(
+        "--task", choices=("classify", "masked_language"), default="classify",
+        help=say("classify, or masked_language: let an encoder read your text first; no labels needed"),
+    )  # fmt: skip
 
 
 def _add_check(commands: argparse._SubParsersAction) -> None:

@@ -32,7 +32,7 @@ class Inspection:
     text: str
     """Column of the documents."""
     label: str
-    """Column of the answers."""
+    """Column of the answers; empty where none was asked for."""
     rows: int
     """Rows that can be used."""
     bad_rows: int
@@ -49,13 +49,14 @@ class Inspection:
     confirm: str | None
 
 
-def inspect(path: Path, text: str | None = None, label: str | None = None) -> Inspection:
+def inspect(path: Path, text: str | None = None, label: str | None = None, *, labelled: bool = True) -> Inspection:
     """Read the training file once and guess what was not said.
 
     Args:
         path: a file, or a folder with one file per split.
         text: column of the documents; None to guess.
         label: column of the answers; None to guess.
+        labelled: look for answers at all.
 
     Raises:
         DataFault: there is no such file or column, or the guess is not clear; the message lists the columns.
@@ -65,7 +66,7 @@ def inspect(path: Path, text: str | None = None, label: str | None = None) -> In
     table = open_table(file)
     values = _sample(table)
     text = _said(table, text, "--text") or _guess_text(table, values, label)
-    label = _said(table, label, "--label") or _guess_label(table, values, text)
+    label = _said(table, label, "--label") or (_guess_label(table, values, text) if labelled else "")
     seen = _read(table, text, label)
     if not seen.characters:
         reason = seen.reason or say("no rows")
@@ -104,8 +105,8 @@ class _Seen:
 
 def _read(table: Table, text: str, label: str) -> _Seen:
     seen = _Seen()
-    for record in table.records((text, label)):
-        row = check_row(table.path.name, "", record) if isinstance(record, Record) else record
+    for record in table.records((text, label) if label else (text,)):
+        row = check_row(table.path.name, "", record, labelled=bool(label)) if isinstance(record, Record) else record
         if isinstance(row, Row):
             seen.characters.append(len(row.text))
             seen.cjk += cjk_characters(row.text)

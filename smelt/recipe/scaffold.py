@@ -11,6 +11,8 @@ _MOSTLY_CJK = 0.3
 _CHARACTERS_PER_TOKEN = 4
 _FEW_CONFIRM_ROWS = 1000
 _DEV_SHARE, _CONFIRM_SHARE = 0.1, 0.2
+_LANGUAGE_SHARE = 0.02
+"""Of the documents of a language task, for dev and for confirm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,7 @@ class DataFacts:
     text: str
     """Column of the document."""
     label: str
-    """Column of the answer."""
+    """Column of the answer; empty for a language task."""
     rows: int
     """Rows in all splits together."""
     labels: int
@@ -51,7 +53,7 @@ def scaffold(facts: DataFacts, *, name: str, recipe: str) -> str:
         name: of the run; `run_name` makes one.
         recipe: path of the file to be written, as the user would type it.
     """
-    blocks = [_head(facts, recipe), [f"name: {written(name)}"], [_budget()], _data(facts), _task(), _model(facts), _rest(facts)]
+    blocks = [_head(facts, recipe), [f"name: {written(name)}"], [_budget()], _data(facts), _task(facts), _model(facts), _rest(facts)]
     return "\n".join(line for block in blocks for line in block) + "\n"
 
 
@@ -62,6 +64,13 @@ def run_name(text: str) -> str:
 
 def _head(facts: DataFacts, recipe: str) -> list[str]:
     shown = "".join(letter if letter.isprintable() else "?" for letter in recipe)
+    if not facts.label:
+        lines = [
+            say("Lets an encoder read {rows} documents; a classifier may begin with its weights.", rows=facts.rows),
+            say("Costs about {minutes} minutes of training on this machine.", minutes=BUDGET_MINUTES),
+            say("Command: smelt run {recipe}", recipe=shown),
+        ]
+        return [f"# {line}" for line in lines]
     lines = [
         say("Gives a text one of {labels} labels, learned from {rows} rows.", labels=facts.labels, rows=facts.rows),
         say("Costs about {minutes} minutes of training and search on this machine.", minutes=BUDGET_MINUTES),
@@ -81,21 +90,25 @@ def _data(facts: DataFacts) -> list[str]:
         "  kind: files",
         f"  path: {written(facts.path)}  # {say('relative to this file')}",
         f"  text: {written(facts.text)}  # {say('column of the document')}",
-        f"  label: {written(facts.label)}  # {say('column of the answer')}",
+        *([f"  label: {written(facts.label)}  # {say('column of the answer')}"] if facts.label else []),
         "  splits:",
         *([f"    train: {written(facts.train)}"] if facts.train else []),
-        f"    dev: {written(facts.dev or _DEV_SHARE)}  # {_about_dev(facts)}",
-        f"    confirm: {written(facts.confirm or _CONFIRM_SHARE)}  # {_about_confirm(facts)}",
+        f"    dev: {written(facts.dev or (_DEV_SHARE if facts.label else _LANGUAGE_SHARE))}  # {_about_dev(facts)}",
+        f"    confirm: {written(facts.confirm or (_CONFIRM_SHARE if facts.label else _LANGUAGE_SHARE))}  # {_about_confirm(facts)}",
     ]
 
 
 def _about_dev(facts: DataFacts) -> str:
+    if not facts.label:
+        return say("documents that choose between epochs")
     if facts.dev:
         return say("the split that chooses between models")
     return say("share of train, set aside to choose between models")
 
 
 def _about_confirm(facts: DataFacts) -> str:
+    if not facts.label:
+        return say("documents whose perplexity is told; nothing is trained or chosen on them")
     if facts.confirm:
         return say("the split that certifies; nothing is trained or chosen on it")
     rows = round(facts.rows * _CONFIRM_SHARE)
@@ -106,8 +119,10 @@ def _about_confirm(facts: DataFacts) -> str:
     return say("share of train, set aside to certify; nothing is trained or chosen on it")
 
 
-def _task() -> list[str]:
-    return ["task:", "  kind: classify"]
+def _task(facts: DataFacts) -> list[str]:
+    if facts.label:
+        return ["task:", "  kind: classify"]
+    return ["task:", f"  kind: masked_language  # {say('guess covered words from what stands around them')}"]
 
 
 def _model(facts: DataFacts) -> list[str]:
@@ -117,11 +132,20 @@ def _model(facts: DataFacts) -> list[str]:
     elif facts.english and facts.cjk_share <= _MOSTLY_CJK:
         lines = ["  kind: transformer", "  weights: all-MiniLM-L6-v2"]
         comment = say("the model to match; any Hugging Face encoder or folder of one will do")
+        if not facts.label:
+            comment = say("the encoder that reads on; any on Hugging Face, or a folder of one, will do")
     else:
         lines = ["  kind: transformer-scratch", "  layers: 4", "  dim: 256"]
         comment = say(
             "from random weights: the built-in encoder reads English only. Better: an encoder of your language, `kind: transformer`"
         )
+    if not facts.label:
+        return [
+            "model:",
+            f"{lines[0]}  # {comment}",
+            *lines[1:],
+            f"  max_tokens: {_max_tokens(facts)}  # {say('longer texts are cut into pieces')}",
+        ]
     tokens = say("the rest of a longer text is cut off; half of the texts have {p50} characters or fewer", p50=facts.characters_p50)
     return ["model:", f"{lines[0]}  # {comment}", *lines[1:], f"  max_tokens: {_max_tokens(facts)}  # {tokens}"]
 
@@ -133,6 +157,8 @@ def _max_tokens(facts: DataFacts) -> int:
 
 
 def _rest(facts: DataFacts) -> list[str]:
+    if not facts.label:
+        return [f"train: {{}}  # {say('defaults; `smelt schema --reference` shows every key')}"]
     return [
         *([] if facts.weights else [f"train: {{}}  # {say('defaults; `smelt schema --reference` shows every key')}"]),
         "verify:",

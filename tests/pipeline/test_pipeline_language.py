@@ -142,6 +142,17 @@ def test_check_says_how_many_tokens_there_are(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["rows"]["confirm"] == 60
 
 
+def test_init_writes_a_recipe_for_text_without_labels(tmp_path, capsys):
+    write_project(tmp_path, MASKED)
+    data = ["--data", str(tmp_path / "texts.jsonl")]
+    assert main(["init", str(tmp_path / "mine"), *data, "--task", "masked_language"]) == 0
+    assert "300 documents in 'text'" in capsys.readouterr().out
+    recipe = load(tmp_path / "mine" / "recipe.yaml")
+    assert (recipe.task.kind, recipe.model.weights, recipe.data.text) == ("masked_language", "all-MiniLM-L6-v2", "text")
+    assert main(["init", str(tmp_path / "other"), *data, "--task", "masked_language", "--label", "text"]) == 2
+    assert "a language task reads no labels" in capsys.readouterr().err
+
+
 def test_a_language_task_has_no_students(tmp_path, capsys):
     path = write_project(tmp_path, MASKED)
     assert main(["compress", str(path), "--out", str(tmp_path / "run")]) == 2
