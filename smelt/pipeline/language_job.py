@@ -13,6 +13,9 @@ from smelt.train.language import guessing_loss, judge_guesses, open_documents
 from smelt.train.optimize import pretrained_rate
 from smelt.train.session import Job
 
+_WHOLE_BATCH = 64 * 128
+"""Tokens of a batch that bears the whole learning rate of pretrained weights, as 64 documents do where labels are learned."""
+
 
 def language_task(context: Context) -> LanguageTask | None:
     """Return the recipe's task if it is one of language."""
@@ -41,12 +44,19 @@ def language_job(context: Context, model: LanguageModel, rows: Path, seconds: fl
         judge=judge_guesses(dev, section, vocabulary_of(model.network)),
         section=section,
         loss=guessing_loss,
-        auto_rate=pretrained_rate(model.network) if isinstance(context.recipe.model, PretrainedTransformer) else 1e-3,
+        auto_rate=_auto_rate(context, model, section),
         seconds=seconds,
         epochs=section.epochs,
         most_epochs=section.max_epochs,
         watch=lambda step, facts: context.watch.step("language", step, facts),
     )
+
+
+def _auto_rate(context: Context, model: LanguageModel, section: Train) -> float:
+    """Return the learning rate of `auto`: weights that are there bear less of it in small batches."""
+    if not isinstance(context.recipe.model, PretrainedTransformer):
+        return 1e-3
+    return pretrained_rate(model.network) * min(1.0, section.batch_tokens / _WHOLE_BATCH)
 
 
 def vocabulary_of(network: HuggingFaceNetwork) -> int:

@@ -15,7 +15,8 @@ class AdamW(Section):
     kind: Literal["adamw"] = "adamw"
     learning_rate: Rate | Literal["auto"] = "auto"
     """Peak learning rate. `auto` takes 2e-4 for pretrained encoders up to 512 wide, 5e-5 for wider ones, ten times that for their new
-    head, and 1e-3 for random weights; for transformers in proportion to the documents of a batch where they are fewer than 64."""
+    head, and 1e-3 for random weights; for transformers in proportion to the documents of a batch where they are fewer than 64, and for
+    pretrained weights in a language task to its tokens where they are fewer than 8,192."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Decay of matrices; biases and norms have none."""
 
