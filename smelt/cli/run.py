@@ -38,6 +38,8 @@ def main(options: argparse.Namespace) -> int:
     if result.told:
         console.print("\n" + result.told, style="bold green", soft_wrap=True)
         console.print(say("weights {path}", path=result.run / "train" / "model"), soft_wrap=True)
+        if until == "report":
+            console.print(say("report  {path}", path=result.run / "report.html"), soft_wrap=True)
         return 0
     if result.verdict is None:
         console.print(say("{stage} is done: {run}", stage=until, run=result.run))

@@ -1,6 +1,7 @@
 """A Ray cluster: one that exists, or one of this machine alone, which ends with the command."""
 
 import os
+import socket
 import threading
 import time
 import uuid
@@ -23,6 +24,7 @@ LOCAL = "local"
 NEWS, FAULTS = "news.jsonl", "faults.jsonl"
 _LOOPBACK = "127.0.0.1"
 _POLL_SECONDS = 0.5
+_ANSWER_SECONDS = 5.0
 # Ray Train: its second version, and a worker group that is not complete after so long is formed anew.
 _SETTINGS = {"RAY_TRAIN_V2_ENABLED": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30"}
 
@@ -46,21 +48,36 @@ def cluster(address: str) -> Iterator[ModuleType]:
     if ray.is_initialized():
         yield ray
         return
+    _require_answer(address)
     where: dict[str, Any] = {"address": address}
     if address == LOCAL:
         where |= {"_node_ip_address": _LOOPBACK, "include_dashboard": False}
     try:
         ray.init(log_to_driver=False, **where)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise EnvironmentFault(
-            say("no Ray cluster at {address}: {reason}", address=address, reason=reason),
-            step=say("Start one (`ray start --head`), or take address: local."),
-        ) from error
+        raise _no_cluster(address, error) from error
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """See whether anybody is at a host and port; Ray itself tries for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+        except OSError as error:
+            raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> EnvironmentFault:
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return EnvironmentFault(
+        say("no Ray cluster at {address}: {reason}", address=address, reason=reason),
+        step=say("Start one (`ray start --head`), or take address: local."),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,6 +218,9 @@ class _Sitting:
         if until == "train":
             return self.result(None)
         told = self.timed("verify", lambda: judge_language(context, dataset, task, trained))
+        if until == "report":
+            self.write_facts()
+            self.timed("report", lambda: write_report(context.run.path, context.run.disk))
         return replace(self.result(None), told=told)
 
     def timed(self, stage: str, work: Callable[[], Done]) -> Done:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from smelt.language import language, say
 from smelt.report.markup import Html, name, tag
-from smelt.report.record import Record, read_record
+from smelt.report.record import LanguageRun, Record, RunFacts, read_language_run, read_record
 from smelt.report.sections.calibration import calibration_section
 from smelt.report.sections.candidates import candidates_section
 from smelt.report.sections.certificate import certificate_section
 from smelt.report.sections.classes import classes_section
 from smelt.report.sections.data import data_section
+from smelt.report.sections.language import learning_section, perplexity_section, said_section
 from smelt.report.sections.origin import limits_section, origin_section
 from smelt.report.sections.training import training_section
 from smelt.report.sections.verdict import verdict_section, warnings_section
@@ -32,9 +33,17 @@ def write_report(run: Path, disk: Disk) -> Path:
         DataFault: a file of it is not what it should be.
         EnvironmentFault: the disk is full, read-only or failing.
     """
-    target = run / "report.html"
-    write_file(target, draw_page(read_record(run), fallback=run.resolve().name).encode(), disk)
+    target, fallback = run / "report.html", run.resolve().name
+    language_run = read_language_run(run)
+    page = draw_language_page(language_run, fallback=fallback) if language_run else draw_page(read_record(run), fallback=fallback)
+    write_file(target, page.encode(), disk)
     return target
+
+
+def draw_language_page(run: LanguageRun, *, fallback: str = "") -> str:
+    """Return the page of a language task's run."""
+    chapters = [perplexity_section(run), learning_section(run), data_section(run.data), origin_section(run.run)]
+    return _whole(run.run.name or fallback, run.run, said_section(run), *chapters)
 
 
 def draw_page(record: Record, *, fallback: str = "") -> str:
@@ -46,10 +55,14 @@ def draw_page(record: Record, *, fallback: str = "") -> str:
         classes_section(record),
         calibration_section(record),
         training_section(record),
-        data_section(record),
+        data_section(record.data),
         limits_section(record),
-        origin_section(record),
+        origin_section(record.run, record.verdict.data_sha256),
     ]
+    return _whole(title, record.run, verdict_section(record), warnings_section(record), *chapters)
+
+
+def _whole(title: str, run: RunFacts, *chapters: Html | None) -> str:
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -59,17 +72,17 @@ def draw_page(record: Record, *, fallback: str = "") -> str:
         tag("title", say("{name}: report", name=title)),
         tag("style", Html(_STYLE.read_text(encoding="utf-8"))),
     )
-    body = tag("body", _masthead(title, record), tag("main", verdict_section(record), warnings_section(record), *chapters), _foot(record))
+    body = tag("body", _masthead(title, run), tag("main", *chapters), _foot(run))
     return "<!doctype html>\n" + tag("html", head, body, lang="zh-CN" if language() == "zh" else "en") + "\n"
 
 
-def _masthead(title: str, record: Record) -> Html:
-    day = tag("time", record.run.started[:10]) if record.run.started else None
+def _masthead(title: str, run: RunFacts) -> Html:
+    day = tag("time", run.started[:10]) if run.started else None
     return tag("header", tag("h1", name(title)), tag("p", "smelt", " · " if day else None, day))
 
 
-def _foot(record: Record) -> Html:
-    version = record.run.versions.get("smelt", "")
+def _foot(run: RunFacts) -> Html:
+    version = run.versions.get("smelt", "")
     return tag(
         "footer",
         tag(

@@ -13,6 +13,7 @@ from smelt.language import say
 from smelt.types import Candidate, Verdict
 from smelt.verify.ledger import Opening
 from smelt.verify.pairs import Paired, align
+from smelt.verify.perplexity import Change
 from smelt.verify.predictions import Predictions, read
 
 Value = TypeVar("Value")
@@ -101,10 +102,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """One epoch of a training log. Scores are fractions."""
+    """One epoch of a training log. Scores are fractions, losses nats."""
 
     epoch: int
     train_loss: float | None = None
+    dev_loss: float | None = None
+    """Of a language model, per token to guess."""
     dev_score: float | None = None
     dev_low: float | None = None
     dev_high: float | None = None
@@ -164,6 +167,32 @@ class Record:
         return next((test for test in self.tests if test.candidate == candidate), None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perplexity:
+    """`verify/perplexity.json`."""
+
+    sentence: str
+    documents: int
+    tokens: int
+    bytes: int
+    nats_per_token: float
+    perplexity_per_token: float
+    perplexity_per_byte: float | None = None
+    bits_per_byte: float | None = None
+    start: Change | None = None
+    """Against the weights that training began with, where they could guess."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageRun:
+    """Everything the page of a language task tells."""
+
+    run: RunFacts
+    data: DataFacts | None
+    figures: Perplexity
+    log: Log | None
+
+
 def read_record(run: Path) -> Record:
     """Read a run folder.
 
@@ -183,23 +212,40 @@ def read_record(run: Path) -> Record:
                 say("{run}: the run is not finished, {file} is not there", run=run, file=needed.relative_to(run).as_posix()),
                 step=say("Finish it: smelt run RECIPE with the same --out goes on where it stopped."),
             )
-    found = _read(verdict, Verdict)
+    found = read_value(verdict, Verdict)
     data, tests, details = run / "data" / "data.json", run / "verify" / "tests.json", run / "verify" / "details.json"
-    candidates = _read(frontier, dict[str, list[Candidate]]).get("candidates", [])
+    candidates = read_value(frontier, dict[str, list[Candidate]]).get("candidates", [])
     given = any(one.name == REFERENCE and one.runtime == GIVEN for one in candidates)
     return Record(
-        run=_read(facts, RunFacts),
-        data=_read(data, DataFacts) if data.is_file() else None,
+        run=read_value(facts, RunFacts),
+        data=read_value(data, DataFacts) if data.is_file() else None,
         candidates=candidates,
         verdict=found,
-        tests=_read(tests, list[Verdict]) if tests.is_file() else [found] if found.candidate else [],
-        details=_read(details, Details) if details.is_file() else Details(),
+        tests=read_value(tests, list[Verdict]) if tests.is_file() else [found] if found.candidate else [],
+        details=read_value(details, Details) if details.is_file() else Details(),
         logs=_read_logs(run, "encoder" if given else REFERENCE),
         answers=_read_answers(run / "predictions", found.candidate),
     )
 
 
-def _read(path: Path, kind: type[Value]) -> Value:
+def read_language_run(run: Path) -> LanguageRun | None:
+    """Read the folder of a language task's run; None where it is another one's.
+
+    Raises:
+        DataFault: a file of it is not what it should be.
+    """
+    perplexity, data, log = run / "verify" / "perplexity.json", run / "data" / "data.json", run / "train" / "log.jsonl"
+    if not perplexity.is_file():
+        return None
+    return LanguageRun(
+        run=read_value(run / "run.json", RunFacts),
+        data=read_value(data, DataFacts) if data.is_file() else None,
+        figures=read_value(perplexity, Perplexity),
+        log=read_log(log) if log.is_file() else None,
+    )
+
+
+def read_value(path: Path, kind: type[Value]) -> Value:
     """Read a JSON file as a value of this type. NaN and infinity, which JSON does not know, become null."""
     try:
         return TypeAdapter(kind).validate_python(json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None))
@@ -213,10 +259,15 @@ def _read(path: Path, kind: type[Value]) -> Value:
 
 def _read_logs(run: Path, trained: str) -> dict[str, Log]:
     paths = {trained: run / "train" / "log.jsonl"} | {path.parent.name: path for path in sorted(run.glob("compress/*/log.jsonl"))}
-    return {name: _read_log(path) for name, path in paths.items() if path.is_file()}
+    return {name: read_log(path) for name, path in paths.items() if path.is_file()}
 
 
-def _read_log(path: Path) -> Log:
+def read_log(path: Path) -> Log:
+    """Read a training's log.
+
+    Raises:
+        DataFault: it is not what it should be.
+    """
     steps, epochs = TypeAdapter(Step), TypeAdapter(Epoch)
     try:
         lines = list(_events(path))

@@ -75,6 +75,23 @@ def test_two_processes_log_what_one_does(run, tmp_path):
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
 
 
+def test_the_report_tells_the_perplexity_and_loads_nothing(run):
+    page = (run / "report.html").read_text(encoding="utf-8")
+    facts = read(run / "verify" / "perplexity.json")
+    assert f"{facts['perplexity_per_token']:.3f}" in page
+    assert page.count("<svg") == 2
+    assert "Loss on dev, nats per token" in page
+    assert "<script" not in page
+    assert main(["report", str(run)]) == 0
+
+
+def test_bf16_learns_about_the_same(run, tmp_path):
+    recipe = (run.parent / "recipe.yaml").read_text().replace("precision: fp32", "precision: bf16")
+    assert main(["run", str(write_project(tmp_path, recipe)), "--out", str(tmp_path / "run")]) == 0
+    fp32, bf16 = (read(one / "verify" / "perplexity.json")["nats_per_token"] for one in (run, tmp_path / "run"))
+    assert bf16 == pytest.approx(fp32, abs=0.1)
+
+
 def test_a_second_run_does_nothing_again(run, capsys):
     before = (run / "train" / "manifest.json").stat().st_mtime_ns
     assert main(["run", str(run.parent / "recipe.yaml"), "--out", str(run)]) == 0

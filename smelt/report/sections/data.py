@@ -4,16 +4,15 @@ from smelt.language import say
 from smelt.report import figures
 from smelt.report.markup import Column, Html, chapter, facts, fold, panel, panels, table, tag
 from smelt.report.plots.bars import bars
-from smelt.report.record import DataFacts, Record
+from smelt.report.record import DataFacts
 
 _SHOWN, _MOST = 15, 250
 
 
-def data_section(record: Record) -> Html | None:
+def data_section(data: DataFacts | None) -> Html | None:
     """Return the chapter; None where the run has no data of its own."""
-    if record.data is None:
+    if data is None:
         return None
-    data = record.data
     return chapter("data", say("The data"), panels(_splits(data), _labels(data)), _other_labels(data), _numbers(data))
 
 
@@ -58,7 +57,7 @@ def _other_labels(data: DataFacts) -> Html | None:
 
 
 def _by_size(data: DataFacts) -> list[tuple[str, int]]:
-    return sorted(data.labels.items(), key=lambda pair: (-pair[1], pair[0]))
+    return sorted(((label, count) for label, count in data.labels.items() if label), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _numbers(data: DataFacts) -> Html:

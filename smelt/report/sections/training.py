@@ -12,14 +12,14 @@ def training_section(record: Record) -> Html | None:
     if not logs:
         return None
     reference, students = logs.get(REFERENCE), [name for name in logs if name != REFERENCE]
-    shown = [_losses(say("Loss of the reference"), reference) if reference else None, _scores(logs)]
-    losses = [picture for name in students if (picture := _losses(name, logs[name]))]
+    shown = [loss_panel(say("Loss of the reference"), reference) if reference else None, _scores(logs)]
+    losses = [picture for name in students if (picture := loss_panel(name, logs[name]))]
     folded = fold(say("Losses of the students"), panels(*losses)) if losses else None
     return chapter("training", say("Training"), panels(*shown), folded)
 
 
-def _losses(title: str, log: Log) -> Html | None:
-    """Draw the loss of the steps, and over it the mean of each epoch."""
+def loss_panel(title: str, log: Log) -> Html | None:
+    """Draw the loss of the steps; None where none was kept."""
     steps = thin([(float(step.step), step.loss) for step in log.steps if step.loss is not None])
     if not steps:
         return None
