@@ -27,6 +27,8 @@ _POLL_SECONDS = 0.5
 _ANSWER_SECONDS = 5.0
 # Ray Train: its second version, and a worker group that is not complete after so long is formed anew.
 _SETTINGS = {"RAY_TRAIN_V2_ENABLED": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "30"}
+_ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Without it Ray replaces the loopback address by one that other machines reach."""
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def cluster(address: str) -> Iterator[ModuleType]:
     Raises:
         EnvironmentFault: Ray is not installed, or the cluster does not answer.
     """
-    for name, value in _SETTINGS.items():
+    for name, value in (_SETTINGS | (_ON_LOOPBACK if address == LOCAL or _LOOPBACK in address else {})).items():
         os.environ.setdefault(name, value)
     try:
         import ray  # pyright: ignore[reportMissingImports]  an extra
