@@ -94,6 +94,10 @@ def free_port():
         return listener.getsockname()[1]
 
 
+def children(number):
+    return [int(word) for word in Path(f"/proc/{number}/task/{number}/children").read_text(encoding="ascii").split()]
+
+
 def rank_of(run, rank):
     """The number of the process that has this rank in a run's training, whoever started it; 0 where it has not begun to learn."""
     if not any(int(pulse.read_text() or "0") > 20 for pulse in run.glob(f".work/train-*/pulses/pulse-{rank}")):
@@ -162,7 +166,9 @@ def test_torchrun_goes_on_with_one_agent_when_the_other_is_lost(tmp_path):
         while not rank_of(run, 1):
             assert agents[0].poll() is None, agents[0].communicate()[1]
             time.sleep(0.05)
-        os.killpg(agents[1].pid, signal.SIGKILL)
+        # A machine that is lost takes both along, the agent and the process that it started in a session of its own.
+        for lost in (agents[1].pid, *children(agents[1].pid)):
+            os.kill(lost, signal.SIGKILL)
         errors = agents[0].communicate(timeout=240)[1]
     finally:
         for agent in agents:
