@@ -174,6 +174,7 @@ def test_torchrun_goes_on_with_one_agent_when_the_other_is_lost(tmp_path):
         for agent in agents:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(agent.pid, signal.SIGKILL)
+            agent.wait()
     assert agents[0].returncode == 0, errors
     assert "reference: resumes after step" in errors
     numbers = [step for step, _ in steps(run)]
