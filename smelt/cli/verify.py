@@ -31,6 +31,8 @@ def main(options: argparse.Namespace) -> int:
     from smelt.verify.perplexity import are_guesses, compare_files
 
     if are_guesses(options.reference):
+        if options.also or options.unlabeled:
+            raise UsageFault(say("--also and --unlabeled are for answers; these are guesses of a language model"))
         change, told = compare_files(options.reference, options.candidate, options.confidence)
         print(json.dumps(asdict(change), indent=2) if options.json else told)
         return 0

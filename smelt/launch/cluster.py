@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from smelt.errors import EnvironmentFault
 from smelt.language import say
@@ -116,9 +116,12 @@ def train_on_cluster(crew: Crew, section: RayLaunch, hear: Hear) -> list[dict]:
     crew.folder.mkdir(parents=True, exist_ok=True)
     for name in (NEWS, FAULTS):
         (crew.folder / name).write_bytes(b"")
-    with cluster(section.address), _heard(crew.folder / NEWS, hear):
+    with cluster(section.address) as ray, _heard(crew.folder / NEWS, hear):
+        if section.address == LOCAL:
+            _require_room(ray, crew.fewest, crew.threads)
         from ray.train import FailureConfig, RunConfig, ScalingConfig  # pyright: ignore[reportMissingImports]  an extra
         from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # pyright: ignore[reportMissingImports]  an extra
+        from ray.train.v2.api.exceptions import TrainingFailedError  # pyright: ignore[reportMissingImports]  an extra
 
         trainer = DataParallelTrainer(
             crew.work,
@@ -137,7 +140,7 @@ def train_on_cluster(crew: Crew, section: RayLaunch, hear: Hear) -> list[dict]:
         )
         try:
             trainer.fit()
-        except Exception as error:  # whatever Ray raises: the processes did not end
+        except (TrainingFailedError, ray.exceptions.RayError) as error:
             if faults := _told(crew.folder / FAULTS):
                 return faults
             reason = " ".join(str(error).split())[:300]
@@ -184,16 +187,43 @@ def map_in_order(ray: ModuleType, make: Callable[[], Callable[[Given], Found]], 
         make: runs in each process; importable there.
         given: read ahead by two things per process, no more.
         cpus: of each process; there are as many processes as have room.
+
+    Raises:
+        EnvironmentFault: there is no room, or a process failed.
     """
-    count = max(1, int(ray.cluster_resources().get("CPU", 1)) // cpus)
+    _require_room(ray, 1, cpus)
+    count = _cpus(ray) // cpus
     actors = [ray.remote(num_cpus=cpus, max_restarts=2, max_task_retries=2)(_Caller).remote(make) for _ in range(count)]
     running: deque = deque()
     for number, one in enumerate(given):
         running.append(actors[number % count].call.remote(one))
         if len(running) >= 2 * count:
-            yield ray.get(running.popleft())
+            yield cast("Found", _got(ray, running.popleft()))
     while running:
-        yield ray.get(running.popleft())
+        yield cast("Found", _got(ray, running.popleft()))
+
+
+def _got(ray: ModuleType, task: object) -> object:
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayError as error:
+        raise EnvironmentFault(
+            say("a process on Ray failed: {reason}", reason=" ".join(str(error).split())[-300:]),
+            step=say("Do its nodes see the bundle, and have they the same smelt?"),
+        ) from error
+
+
+def _cpus(ray: ModuleType) -> int:
+    return int(ray.cluster_resources().get("CPU", 0))
+
+
+def _require_room(ray: ModuleType, processes: int, cpus: int) -> None:
+    """Refuse what Ray would wait for without end."""
+    if _cpus(ray) < processes * cpus:
+        raise EnvironmentFault(
+            say("the Ray cluster has {found} CPUs, and {n} processes of {cpus} are wanted", found=_cpus(ray), n=processes, cpus=cpus),
+            step=say("Take fewer processes or threads, or a larger cluster."),
+        )
 
 
 class _Caller:

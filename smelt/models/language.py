@@ -9,18 +9,17 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedModel
 from transformers.models.bert import BertConfig, BertForMaskedLM
 from transformers.models.gpt2 import GPT2Config, GPT2LMHeadModel
 from transformers.models.llama import LlamaConfig, LlamaForCausalLM
-from transformers.utils import logging
 
 from smelt.errors import BundleFault
 from smelt.language import say
 from smelt.models.folder import DECODERS
 from smelt.models.gpt2 import put_together, take_apart
 from smelt.models.network import check_finite
-from smelt.models.transformer import HuggingFaceNetwork
+from smelt.models.transformer import HuggingFaceNetwork, open_hugging_face
 
 _HEADS = {
     **dict.fromkeys(("bert",), "cls"),
@@ -29,6 +28,8 @@ _HEADS = {
 """Which module makes scores of the last states, where it is one. Elsewhere all tokens are scored, and those asked for taken."""
 _OFFSET = ("roberta", "camembert", "xlm-roberta")
 """Architectures whose positions begin behind the number of their padding token."""
+_NOISE = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+"""Noise on attention, by the names that configurations have for it: it costs more than it is worth."""
 PACKED = frozenset({"bert", "electra", *_OFFSET, *DECODERS})
 """Architectures that take positions and who sees whom from outside, so that a row may hold several documents."""
 
@@ -138,22 +139,8 @@ def open_language(folder: Path, *, causal: bool) -> tuple[LanguageNetwork, bool]
     Raises:
         BundleFault: the weights do not fit the configuration, are not finite, lack a part below the head, or are of the wrong sort.
     """
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if (config.model_type in DECODERS) != causal:
-            raise ValueError(say("model_type '{found}' is not for this task", found=config.model_type))
-        for noise in ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"):
-            if hasattr(config, noise):
-                setattr(config, noise, 0.0)
-        opener = AutoModelForCausalLM if causal else AutoModelForMaskedLM
-        model, found = opener.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]  a pair, as output_loading_info asks
-            folder, config=config, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="float32",
-            output_loading_info=True,
-        )  # fmt: skip
-    except Exception as error:  # whatever the library raises, it is about this folder
-        raise BundleFault(say("{folder}: cannot be loaded: {reason}", folder=folder, reason=str(error)[:200])) from error
+    kind = AutoModelForCausalLM if causal else AutoModelForMaskedLM
+    model, found = open_hugging_face(kind, folder, dict.fromkeys(_NOISE, 0.0), decoder=causal)
     missing = sorted(name for name in found["missing_keys"] if name.startswith(f"{model.base_model_prefix}."))
     if missing or (causal and found["missing_keys"]):
         lacking = ", ".join([*missing, *sorted(found["missing_keys"])][:3])

@@ -49,7 +49,8 @@ _LLAMA = Parts(
 )
 _PARTS = {
     **dict.fromkeys(("bert", "roberta", "camembert", "xlm-roberta", "electra"), _BERT),
-    **dict.fromkeys(("llama", "mistral", "qwen2", "qwen3"), _LLAMA),
+    # Not qwen3: it has norms within heads, whose gradients would be those of some heads only.
+    **dict.fromkeys(("llama", "mistral", "qwen2"), _LLAMA),
     "gpt2": Parts("attn.c_attn.query", "attn.c_attn.key", "attn.c_attn.value", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
     "distilbert": Parts("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"),
 }

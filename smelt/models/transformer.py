@@ -4,15 +4,15 @@ Shape letters: B batch, S sequence, D width, C classes.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.models.bert import BertConfig, BertForSequenceClassification
 from transformers.utils import logging
 
@@ -23,6 +23,8 @@ from smelt.models.network import Network, check_finite
 from smelt.tasks.padding import pad
 from smelt.tasks.windows import Pool, Windows, split_windows
 from smelt.types import Arrays
+
+Kind = type[AutoModelForSequenceClassification] | type[AutoModelForMaskedLM] | type[AutoModelForCausalLM]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,25 +190,7 @@ def from_folder(folder: Path, *, classes: int | None) -> TransformerNetwork:
     """
     # Noise on attention costs a third to a half of a step on a CPU; newer encoders are pretrained without it.
     settings = {} if classes is None else {"num_labels": classes, "attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0}
-    # The library's progress bar and its report on the new head are not for our users.
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
-        if config.model_type in DECODERS:
-            raise ValueError(say("model_type '{found}' is not for this task", found=config.model_type))
-        model, found = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            config=config,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype="float32",
-            ignore_mismatched_sizes=classes is not None,
-            output_loading_info=True,
-        )
-    except Exception as error:  # whatever the library raises, it is about this folder
-        raise BundleFault(say("{folder}: cannot be loaded: {reason}", folder=folder, reason=str(error)[:200])) from error
+    model, found = open_hugging_face(AutoModelForSequenceClassification, folder, settings, decoder=False, resize=classes is not None)
     new = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
     missing = sorted(name for name in new if classes is None or _is_pretrained(name, model.base_model_prefix))
     if missing:
@@ -215,6 +199,39 @@ def from_folder(folder: Path, *, classes: int | None) -> TransformerNetwork:
         )
     check_finite(model, folder)
     return TransformerNetwork(model)
+
+
+def open_hugging_face(
+    kind: Kind, folder: Path, settings: Mapping[str, object], *, decoder: bool, resize: bool = False
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """Let the library load a folder that was already checked: safetensors only, nothing of the folder's own code.
+
+    Args:
+        kind: one of the library's `AutoModelFor…`.
+        folder: with `config.json` and safetensors.
+        settings: what the configuration shall say instead.
+        decoder: whether it has to be a model that guesses the next token, or may not be one.
+        resize: take weights whose size differs as missing.
+
+    Returns:
+        The model, and which of its weights the folder lacks.
+
+    Raises:
+        BundleFault: the folder is of the other sort, or cannot be loaded.
+    """
+    # The library's progress bar and its report on the new head are not for our users.
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
+        if (config.model_type in DECODERS) != decoder:
+            raise ValueError(say("model_type '{found}' is not for this task", found=config.model_type))
+        return kind.from_pretrained(  # pyright: ignore[reportReturnType]  a pair, as output_loading_info asks
+            folder, config=config, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="float32",
+            ignore_mismatched_sizes=resize, output_loading_info=True,
+        )  # fmt: skip
+    except Exception as error:  # the library raises errors of many kinds, and all of them are about this folder
+        raise BundleFault(say("{folder}: cannot be loaded: {reason}", folder=folder, reason=str(error)[:200])) from error
 
 
 def _is_pretrained(name: str, prefix: str) -> bool:

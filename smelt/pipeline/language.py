@@ -18,7 +18,7 @@ from smelt.pipeline.language_job import language_job, vocabulary_of
 from smelt.pipeline.rank import fit_together
 from smelt.pipeline.reference import weights_mark
 from smelt.recipe.model import PretrainedTransformer, ScratchTransformer
-from smelt.recipe.task import LanguageTask, MaskedLanguageTask
+from smelt.recipe.task import LanguageTask
 from smelt.recipe.train import Train
 from smelt.run.folder import code_version
 from smelt.train.language import LanguageRows, encode_documents, open_documents, score_documents
@@ -90,34 +90,34 @@ def _judge(context: Context, dataset: Dataset, task: LanguageTask, places: tuple
     rows = open_documents(work / "confirm.ids", task.packing, model.codec.max_tokens, model.cover)
     own = _guesses(model.network, rows, dataset.confirm, section)
     write_guesses(folder / "reference.jsonl", own)
-    masked, change = isinstance(task, MaskedLanguageTask), None
+    change = None
     start = build_language(kind, task, (), section.seed) if isinstance(kind, PretrainedTransformer) else None
     if start and start.ready:
         before = _guesses(start.network, rows, dataset.confirm, section)
         write_guesses(folder / "start.jsonl", before)
         change = compare(before, own, "token", confidence=recipe.verify.confidence)
-    (folder / PERPLEXITY).write_text(json.dumps(_facts(own, change, masked=masked), indent=1, ensure_ascii=False), encoding="utf-8")
+    (folder / PERPLEXITY).write_text(json.dumps(_facts(own, change), indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _facts(own: Guesses, change: Change | None, *, masked: bool) -> dict[str, object]:
+def _facts(own: Guesses, change: Change | None) -> dict[str, object]:
     """Return what the verdict of a language run holds. What is covered is a sample: it has no figure per byte."""
     facts: dict[str, object] = {
         "documents": len(own.ids), "tokens": int(own.tokens_N.sum()), "bytes": int(own.bytes_N.sum()), "nats_per_token": own.loss("token"),
         "perplexity_per_token": own.perplexity("token"), "start": asdict(change) if change else None,
     }  # fmt: skip
-    unit = say("covered token") if masked else say("token")
+    unit = say("covered token") if own.masked else say("token")
     told = say("Perplexity {value:.3f} per {unit} on {n:,} documents of confirm.", value=own.perplexity("token"), unit=unit, n=len(own.ids))
-    if not masked:
+    if not own.masked:
         facts |= {"bits_per_byte": own.loss("byte") / np.log(2), "perplexity_per_byte": own.perplexity("byte")}
         told += " " + say("{bits:.4f} bits per byte.", bits=facts["bits_per_byte"])
     if change:
-        told += " " + sentence(change, masked=masked)
+        told += " " + sentence(change, masked=own.masked)
     return facts | {"sentence": told}
 
 
 def _guesses(network: LanguageNetwork, rows: LanguageRows, split: Split, section: Train) -> Guesses:
     nats, tokens = score_documents(network, rows, section, vocabulary_of(network), precision="fp32")
-    return Guesses(split.ids, nats, tokens, rows.sizes)
+    return Guesses(split.ids, nats, tokens, rows.sizes, masked=rows.cover is not None)
 
 
 def refuse_other_stages(until: str) -> None:

@@ -35,7 +35,8 @@ class PretrainedTransformer(Section):
     cut: Cut = "end"
     """What a longer document loses: its `end`, or its `middle`: a quarter of the tokens is from its start then, the rest from its end."""
     freeze: Literal["embeddings", "nothing"] = "embeddings"
-    """What keeps its pretrained weights. Word embeddings need the most memory traffic and change the least."""
+    """What keeps its pretrained weights. Word embeddings need the most memory traffic and change the least. In a language task
+    everything learns."""
 
 
 class ScratchTransformer(Section):

@@ -125,7 +125,11 @@ class Recipe(Section):
     @classmethod
     def _fewer_processes_are_whole_copies(cls, launch: LaunchSection, info: ValidationInfo) -> LaunchSection:
         parallel = info.data.get("parallel")
-        if not isinstance(launch, RayLaunch) or launch.fewest == "all" or parallel is None:
+        if not isinstance(launch, RayLaunch) or parallel is None:
+            return launch
+        if parallel.replicate == "auto":
+            raise ValueError(say("Ray has to know how many copies to place: give parallel.replicate a number, and fewest for fewer"))
+        if launch.fewest == "all":
             return launch
         if max(parallel.shard, parallel.tensor, parallel.pipeline) > 1:
             raise ValueError(say("fewest needs whole copies: take shard, tensor and pipeline of 1, or fewest: all"))
@@ -158,8 +162,8 @@ class Recipe(Section):
             return train
         if train is None:
             raise ValueError(say("missing. A language model has to learn: add `train: {{}}`"))
-        if train.refit or train.augment != Augment():
-            raise ValueError(say("refit and augment are for task classify; leave them out"))
+        if train.refit or train.augment != Augment() or train.label_smoothing or train.report != "score":
+            raise ValueError(say("refit, augment, label_smoothing and report are for task classify; leave them out"))
         return train
 
     @field_validator("train")

@@ -31,6 +31,8 @@ class Guesses:
     """Tokens guessed."""
     bytes_N: NDArray[np.int64]
     """Of the document in UTF-8."""
+    masked: bool = False
+    """Whether only covered tokens were guessed: a sample, which has no figure per byte."""
 
     def size(self, unit: Unit) -> NDArray[np.int64]:
         """Return how many units each document has. Shape (N,)."""
@@ -82,6 +84,11 @@ def compare(
         raise DataFault(say("the two models did not guess the same documents"), step=say("Compare files of the same split."))
     if unit == "token" and (reference.tokens_N != candidate.tokens_N).any():
         raise DataFault(say("the two models did not guess the same tokens"), step=say("Compare models that share their tokenizer."))
+    if unit == "byte" and (reference.masked or candidate.masked):
+        raise DataFault(
+            say("only covered tokens were guessed, and not the same ones: they have no figure per byte"),
+            step=say("Compare models that share their tokenizer."),
+        )
     sizes_N, rng, drawn = reference.size(unit), np.random.default_rng(seed), []
     gaps_N, count = candidate.nats_N - reference.nats_N, len(reference.ids)
     most = max(1, _NUMBERS_AT_ONCE // max(1, count))
@@ -101,6 +108,7 @@ def write_guesses(path: Path, guesses: Guesses) -> None:
     with path.open("w", encoding="utf-8") as stream:
         for name, nats, tokens, size in zip(guesses.ids, guesses.nats_N, guesses.tokens_N, guesses.bytes_N, strict=True):
             line = {"id": name, "nats": round(float(nats), 6), "tokens": int(tokens), "bytes": int(size)}
+            line |= {"masked": True} if guesses.masked else {}
             stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
@@ -110,19 +118,31 @@ def read_guesses(path: Path) -> Guesses:
     Raises:
         DataFault: a line is something else; it is named.
     """
-    ids, numbers = [], []
+    ids, numbers, masked = [], [], False
     try:
         with path.open(encoding="utf-8") as stream:
             for line in stream:
                 told = json.loads(line)
-                numbers.append((float(told["nats"]), int(told["tokens"]), int(told["bytes"])))
+                numbers.append((_finite(told["nats"]), int(told["tokens"]), int(told["bytes"])))
+                masked = masked or bool(told.get("masked"))
                 ids.append(str(told["id"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataFault(say("{path}:{line}: {reason}", path=path, line=len(ids) + 1, reason=repr(error))) from error
+    except OSError as error:
+        raise DataFault(say("{path}: {reason}", path=path, reason=error.strerror)) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataFault(
+            say("{path}:{line}: no guesses of a language model: want id, nats, tokens and bytes", path=path, line=len(ids) + 1),
+            step=say("`smelt run` of a language task writes such files: RUN/verify/reference.jsonl."),
+        ) from error
     if not ids:
         raise DataFault(say("{path}: no rows", path=path))
     nats_N, tokens_N, bytes_N = zip(*numbers, strict=True)
-    return Guesses(ids, np.array(nats_N), np.array(tokens_N, np.int64), np.array(bytes_N, np.int64))
+    return Guesses(ids, np.array(nats_N), np.array(tokens_N, np.int64), np.array(bytes_N, np.int64), masked)
+
+
+def _finite(value: object) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(value)
+    return float(value)
 
 
 def compare_files(reference: str, candidate: str, confidence: float) -> tuple[Change, str]:
@@ -134,7 +154,7 @@ def compare_files(reference: str, candidate: str, confidence: float) -> tuple[Ch
     before, after = read_guesses(Path(reference)), read_guesses(Path(candidate))
     alike = len(before.ids) == len(after.ids) and bool((before.tokens_N == after.tokens_N).all())
     change = compare(before, after, "token" if alike else "byte", confidence=confidence)
-    return change, sentence(change, masked=False)
+    return change, sentence(change, masked=before.masked)
 
 
 def are_guesses(path: str) -> bool:

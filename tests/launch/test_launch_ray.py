@@ -78,6 +78,14 @@ def test_a_fault_that_a_person_has_to_mend_ends_it(tmp_path):
 
 
 @pytest.mark.ray
+def test_more_processes_than_the_cluster_has_room_for_are_refused(tmp_path):
+    path = write_project(tmp_path, SMALL + "parallel: {replicate: 2}\nlaunch: {kind: ray, threads: 500}\n")
+    done = smelt("train", path, "--out", tmp_path / "run", timeout=200)
+    assert done.returncode == 5
+    assert "2 processes of 500 are wanted" in done.stderr
+
+
+@pytest.mark.ray
 def test_training_goes_on_when_a_node_is_lost(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     pytest.importorskip("ray", reason="ray is not installed")
@@ -141,6 +149,7 @@ def test_without_the_extra_it_is_said_how_to_get_it(tmp_path, monkeypatch, capsy
     ("text", "message"),
     [
         ("parallel: {shard: 2}\nlaunch: {kind: ray, fewest: 1}", "fewest needs whole copies"),
+        ("parallel: {replicate: auto}\nlaunch: {kind: ray}", "Ray has to know how many copies to place"),
         ("parallel: {replicate: 2}\nlaunch: {kind: ray, fewest: 3}", "fewest 3 is more than the 2 processes"),
     ],
 )

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, BertConfig, ElectraConfig, GPT2Config, LlamaConfig, RobertaConfig
+from transformers.models.mistral import MistralConfig
 from transformers.models.qwen2 import Qwen2Config
+from transformers.models.qwen3 import Qwen3Config
 
 from smelt.errors import BundleFault
+from smelt.models.folder import DECODERS
 from smelt.models.language import LanguageNetwork, open_language
 from smelt.models.network import CONFIG
 
@@ -24,6 +27,8 @@ CONFIGS = {
     "electra": ElectraConfig(**ENCODER, embedding_size=8),
     "llama": LlamaConfig(**DECODER),
     "qwen2": Qwen2Config(**DECODER),
+    "qwen3": Qwen3Config(**DECODER, head_dim=4),
+    "mistral": MistralConfig(**DECODER),
     "gpt2": GPT2Config(
         vocab_size=20,
         n_layer=2,
@@ -41,7 +46,7 @@ CONFIGS = {
 
 def model_of(kind):
     torch.manual_seed(1)
-    opener = AutoModelForCausalLM if kind in ("llama", "qwen2", "gpt2") else AutoModelForMaskedLM
+    opener = AutoModelForCausalLM if kind in DECODERS else AutoModelForMaskedLM
     model = opener.from_config(CONFIGS[kind]).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -64,7 +69,7 @@ def test_documents_of_a_row_are_read_as_if_alone(kind, mode):
         asked = torch.zeros_like(mask, dtype=torch.bool)
         asked[0, 6] = asked[1, 2] = True
         some = network(ids, mask, asked)
-    # A network that does nothing of this sort would be caught: the first document seen, the second has other scores.
+    # The second document would have other scores if it saw the first, or if its positions went on from it.
     packed = [found[0, :5], found[0, 5:8], found[1, :4]]
     for one, other in zip(alone, packed, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)

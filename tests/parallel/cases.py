@@ -28,13 +28,15 @@ from smelt.train.language import LanguageRows, guessing_loss, score_documents
 from smelt.train.optimize import build_optimizer
 from smelt.train.rows import Rows
 from tests.parallel.families import family
-from tests.parallel.language import VOCABULARY, language_model, language_rows
+from tests.parallel.language import VOCABULARY, decoder, language_model, language_rows
 
 STEPS = 20
 CLASSES = 3
 SECTION = Train(batch_examples=7, batch_tokens=30, optimizer=AdamW(learning_rate=0.01), precision="fp32", seed=4)
 FAMILIES = ("distilbert", "electra", "roberta")
 """Spread by split matrices and as pipelines of two alone: the rest does not depend on the family."""
+DECODERS = ("mistral", "qwen2")
+"""The same, of language models."""
 TIED = ("masked-bert", "gpt2")
 """Read and score tokens by one matrix, of which the first and the last stage of a pipeline hold a copy each."""
 SCHEDULES = ("gpipe", "1f1b", "interleaved", "zero_bubble")
@@ -97,6 +99,8 @@ def networks():
     yield "llama", language_model("llama"), language_rows(masked=False), guessing_loss
     yield "masked-bert", language_model("bert"), language_rows(masked=True), guessing_loss
     yield "gpt2", language_model("gpt2"), language_rows(masked=False), guessing_loss
+    for kind in DECODERS:
+        yield kind, decoder(kind), language_rows(masked=False), guessing_loss
 
 
 class Noting(torch.optim.AdamW):
@@ -143,7 +147,7 @@ def worlds():
 
 
 def _is_tried(name, section):
-    if name in FAMILIES:
+    if name in (*FAMILIES, *DECODERS):
         return section in (Parallel(), Parallel(tensor=2), Parallel(pipeline=2))
     if name in TIED:
         return section.processes <= 2 or section in (Parallel(shard=2, pipeline=2), Parallel(tensor=2, pipeline=2))

@@ -2,9 +2,13 @@
 
 import numpy as np
 import torch
+from transformers import AutoModelForCausalLM
+from transformers.models.mistral import MistralConfig
+from transformers.models.qwen2 import Qwen2Config
+from transformers.models.qwen3 import Qwen3Config
 
 from smelt.data.packing import best_fit
-from smelt.models.language import LanguageSizes, from_sizes
+from smelt.models.language import LanguageNetwork, LanguageSizes, from_sizes
 from smelt.tasks.language import Cover
 from smelt.tasks.tokens import ragged
 from smelt.train.language import LanguageRows
@@ -42,6 +46,21 @@ def language_model(architecture, *, layers=4, heads=4, kv_heads=4):
             dropout=0.0, max_tokens=ROW, start=1, end=2,
         )
     )  # fmt: skip
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.mul_(8)
+    return network
+
+
+def decoder(kind):
+    """A tiny decoder of another architecture, from the library's own configuration."""
+    torch.manual_seed(5)
+    config = {"qwen2": Qwen2Config, "qwen3": Qwen3Config, "mistral": MistralConfig}[kind](
+        vocab_size=VOCABULARY, hidden_size=16, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, intermediate_size=20,
+        head_dim=4, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+    )  # fmt: skip
+    network = LanguageNetwork(AutoModelForCausalLM.from_config(config))
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim > 1:

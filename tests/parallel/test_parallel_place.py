@@ -11,6 +11,7 @@ from smelt.models.cnn import CnnNetwork, CnnSizes
 from smelt.parallel.place import check_spread, meet
 from smelt.recipe.parallel import Parallel
 from tests.parallel.cases import tiny_bert
+from tests.parallel.language import decoder
 
 
 def test_copies_meet_at_the_mean_of_their_weights_and_moments():
@@ -38,6 +39,11 @@ def test_a_network_that_cannot_be_split_so_is_refused_with_what_can_be(section, 
     with pytest.raises(UsageFault) as caught:
         check_spread(tiny_bert(), section)
     assert message in str(caught.value)
+
+
+def test_norms_within_heads_are_not_split():
+    with pytest.raises(UsageFault, match="cannot be split"):
+        check_spread(decoder("qwen3"), Parallel(tensor=2))
 
 
 def test_a_network_without_known_matrices_is_refused():

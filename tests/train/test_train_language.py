@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
 
 from smelt.recipe.train import Augment, Train
 from smelt.tasks.language import NOT_ASKED, Pieces
@@ -111,7 +110,6 @@ def test_flops_are_what_torch_counts():
     ids = torch.randint(0, VOCABULARY, (3, 20))
     with FlopCounterMode(display=False) as counter:
         network(ids, torch.ones_like(ids)).sum().backward()
-    assert isinstance(network.hugging_face, AutoModelForCausalLM.from_config(network.hugging_face.config).__class__)
     # The first layer's input needs no gradient of its own but for the embeddings; rotary positions are small products.
     assert counter.get_total_flops() == pytest.approx(counted.of(60, 3 * 20**2), rel=0.06)
     assert peak_flops(torch.device("cpu"), "fp32") > 1e8

@@ -75,10 +75,39 @@ def test_other_tokens_are_compared_by_bytes_and_other_documents_not_at_all(tmp_p
         compare(guesses(), guesses(count=399), "token")
 
 
-@pytest.mark.parametrize("line", ["", "{", '{"id": "a", "nats": "x", "tokens": 1, "bytes": 1}', '{"id": "a"}', "[1]"])
+def test_covered_tokens_have_no_figure_per_byte(tmp_path, capsys):
+    own = guesses()
+    for name, more in (("a", 0), ("b", 1)):
+        write_guesses(tmp_path / f"{name}.jsonl", Guesses(own.ids, own.nats_N, own.tokens_N + more, own.bytes_N, masked=True))
+    assert main(["verify", "--reference", str(tmp_path / "a.jsonl"), "--candidate", str(tmp_path / "b.jsonl")]) == 4
+    assert "no figure per byte" in capsys.readouterr().err
+    assert main(["verify", "--reference", str(tmp_path / "a.jsonl"), "--candidate", str(tmp_path / "a.jsonl")]) == 0
+    assert "per covered token" in capsys.readouterr().out
+
+
+def test_what_is_for_answers_is_refused(tmp_path, capsys):
+    write_guesses(tmp_path / "a.jsonl", guesses())
+    pair = ["--reference", str(tmp_path / "a.jsonl"), "--candidate", str(tmp_path / "a.jsonl")]
+    assert main(["verify", *pair, "--also", "macro_f1=1.0"]) == 2
+    assert "these are guesses of a language model" in capsys.readouterr().err
+    assert main(["verify", *pair[:3], str(tmp_path / "none.jsonl")]) == 4
+    assert "none.jsonl: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        '{"id": "a", "nats": NaN, "tokens": 1, "bytes": 1}',
+        '{"id": "a", "nats": "x", "tokens": 1, "bytes": 1}',
+        '{"id": "a"}',
+        "[1]",
+    ],
+)
 def test_a_damaged_file_is_named_with_its_line(tmp_path, line):
     write_guesses(tmp_path / "a.jsonl", guesses(count=2))
     with (tmp_path / "a.jsonl").open("a") as stream:
         stream.write(line + "\n")
-    with pytest.raises(DataFault, match=r"a\.jsonl:3"):
+    with pytest.raises(DataFault, match=r"a\.jsonl:3: no guesses of a language model: want id, nats, tokens and bytes"):
         read_guesses(tmp_path / "a.jsonl")
