@@ -52,12 +52,23 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     language = out / "language"
     documents, seeds = (QUICK_DOCUMENTS, QUICK_SEEDS) if quick else (DOCUMENTS, SEEDS)
-    _run("run", language, LANGUAGE.format(text=options.text, documents=documents, weights=MINILM, tokens=TOKENS, epochs=options.epochs))
+    _run(
+        "run",
+        language,
+        LANGUAGE.format(text=options.text.resolve(), documents=documents, weights=MINILM, tokens=TOKENS, epochs=options.epochs),
+    )
     right = {"as it is": [], "read on": []}
     for seed in seeds:
         for name, weights in (("as it is", MINILM), ("read on", str((language / "train" / "model").resolve()))):
             run = out / f"{name.replace(' ', '-')}-{seed}"
-            words = {"data": options.data, "labelled": LABELLED, "confirm": CONFIRM, "tokens": TOKENS, "epochs": EPOCHS, "seed": seed}
+            words = {
+                "data": options.data.resolve(),
+                "labelled": LABELLED,
+                "confirm": CONFIRM,
+                "tokens": TOKENS,
+                "epochs": EPOCHS,
+                "seed": seed,
+            }
             _run("train", run, CLASSIFIER.format(weights=weights, **words))
             right[name].append(_right(run))
             print(f"{name}, seed {seed}: {right[name][-1].mean():.2%}", flush=True)
