@@ -29,7 +29,8 @@ from smelt.recipe.model import PretrainedTransformer
 from smelt.recipe.task import MaskedLanguageTask
 from smelt.run.disk import Disk
 from smelt.runtime.isa import cores, cpu_name
-from smelt.train.language import encode_documents, open_documents
+from smelt.train.documents import encode_documents
+from smelt.train.language import open_rows
 
 CHARACTERS_PER_TOKEN = 4.4
 MAX_TOKENS = 256
@@ -87,9 +88,9 @@ def _measured(out: Path, tokens: int) -> dict:
     before, ticks = _peak(), [time.perf_counter()]
     train = prepare(section, place / "data", place / "work", Disk()).train
     ticks.append(time.perf_counter())
-    encode_documents(train.texts, len(train), model.codec.encode, place / "train.ids")
+    encode_documents(train.texts, len(train), model.codec.encode, place / "train.tokens")
     ticks.append(time.perf_counter())
-    rows = open_documents(place / "train.ids", "best_fit", MAX_TOKENS, model.cover)
+    rows = open_rows(place / "train.tokens", "best_fit", MAX_TOKENS, model.cover)
     lengths = rows.lengths
     ticks.append(time.perf_counter())
     count = int(lengths.sum())

@@ -29,6 +29,10 @@ class Parts:
     """(D, F)."""
     gate: str | None = None
     """(F, D), where what goes up is gated."""
+    norms: tuple[str, ...] = ()
+    """What works on each token by itself, between the matrices."""
+    readers: tuple[str, ...] = ()
+    """The modules in which `query`, `key`, `value`, `up` and `gate` read the state, one for attention, one for the feed-forward part."""
 
     @property
     def by_row(self) -> tuple[str, ...]:
@@ -42,18 +46,22 @@ class Parts:
 
 
 _BERT = Parts(
-    "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense"
-)
+    "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense",
+    norms=("attention.output.LayerNorm", "output.LayerNorm"), readers=("attention.self", "intermediate"),
+)  # fmt: skip
 _LLAMA = Parts(
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj", "mlp.gate_proj"
-)
+    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.up_proj", "mlp.down_proj", "mlp.gate_proj",
+    norms=("input_layernorm", "post_attention_layernorm"), readers=("self_attn", "mlp"),
+)  # fmt: skip
 _PARTS = {
     **dict.fromkeys(("bert", "roberta", "camembert", "xlm-roberta", "electra"), _BERT),
     # Not qwen3: it has norms within heads, whose gradients would be those of some heads only.
     **dict.fromkeys(("llama", "mistral", "qwen2"), _LLAMA),
-    "gpt2": Parts("attn.c_attn.query", "attn.c_attn.key", "attn.c_attn.value", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"),
-    "distilbert": Parts("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"),
-}
+    "gpt2": Parts("attn.c_attn.query", "attn.c_attn.key", "attn.c_attn.value", "attn.c_proj", "mlp.c_fc", "mlp.c_proj",
+                  norms=("ln_1", "ln_2"), readers=("attn", "mlp")),
+    "distilbert": Parts("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2",
+                        norms=("sa_layer_norm", "output_layer_norm"), readers=("attention", "ffn")),
+}  # fmt: skip
 KNOWN = tuple(sorted(_PARTS))
 """Architectures by the name that their configuration has."""
 

@@ -89,6 +89,8 @@ class Shape:
     """Classes, or tokens of the vocabulary."""
     per_token: bool = False
     """Whether every token has scores, or every example."""
+    multiple: int = 1
+    """Of this, examples have so many tokens."""
     tied: bool = False
     """Whether tokens are read and scored by one matrix: then the first and the last stage hold a copy each, and add up its gradients."""
 
@@ -170,11 +172,10 @@ class Staged(nn.Module):
     def _given(self, ids: Tensor) -> tuple[Tensor, ...]:
         return (ids,) if self._world.stage == 0 else ()
 
-    @staticmethod
-    def _even(parts: Sequence[Tensor]) -> Tensor:
+    def _even(self, parts: Sequence[Tensor]) -> Tensor:
         """Give all parts the rows and the length of the largest, and put them one below the other."""
         rows, length = max(len(part) for part in parts), max(part.shape[1] for part in parts)
-        return torch.cat([_padded(part, rows, length) for part in parts])
+        return torch.cat([_padded(part, rows, length + -length % self._shape.multiple) for part in parts])
 
     def _schedule(self, pieces: int, shape: tuple[int, int], loss: Callable[[Tensor, Tensor], Tensor] | None) -> _PipelineSchedule:
         """Return a schedule for pieces of one shape: stages send each other tensors whose shapes they know beforehand."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Replicate
 from torch.distributed.tensor.parallel import ColwiseParallel, ParallelStyle, RowwiseParallel, parallelize_module
 from torch.nn.parallel import DistributedDataParallel
 
@@ -19,6 +19,7 @@ from smelt.models.parts import KNOWN, Parts, find_parts, head_width, linear_of
 from smelt.models.stages import costs_of, cut_stages, spread_layers
 from smelt.models.transformer import HuggingFaceNetwork
 from smelt.parallel.pipeline import Shape, Staged
+from smelt.parallel.sequence import BY_TOKEN, pad_tokens, split_states
 from smelt.parallel.world import REPLICATE, SHARD, TENSOR, World
 from smelt.recipe.parallel import Parallel
 
@@ -42,13 +43,16 @@ def place(network: Network, world: World, precision: Literal["fp32", "bf16"]) ->
         return network
     assert world.mesh is not None
     if section.tensor > 1:
-        split(network, world.mesh[TENSOR])
+        split(network, world.mesh[TENSOR], by_token=section.sequence)
     roots: list[nn.Module] = [network]
     placed, blocks = network, list(network.blocks())
     if section.pipeline > 1:
         roots, placed = _staged(network, world)
         held = {id(module) for module in network.modules()}
         blocks = [block for block in blocks if id(block) in held]
+    elif section.sequence:
+        split_states(blocks, world.mesh[TENSOR], check_split(network, section.tensor))
+        pad_tokens(network, section.tensor)
     if world.readers == 1:
         return placed
     if section.shard == section.tensor == section.pipeline == 1:
@@ -65,13 +69,20 @@ def _staged(network: Network, world: World) -> tuple[list[nn.Module], Network]:
     """Keep this process's stages of a network; return them, and what runs them."""
     assert isinstance(network, HuggingFaceNetwork)
     section, config = world.section, network.hugging_face.config
-    shape = Shape(width=config.hidden_size, scores=config.num_labels or 0)
+    multiple = section.tensor if section.sequence else 1
+    shape = Shape(width=config.hidden_size, scores=config.num_labels or 0, multiple=multiple)
     if isinstance(network, LanguageNetwork):
-        shape = Shape(width=config.hidden_size, scores=config.vocab_size, per_token=True, tied=config.tie_word_embeddings)
+        shape = Shape(
+            width=config.hidden_size, scores=config.vocab_size, per_token=True, tied=config.tie_word_embeddings, multiple=multiple
+        )  # fmt: skip
     check_stages(network, section.stages)
     costs, last = costs_of(network)
-    layers = spread_layers(costs, section.stages, last)
-    stages: list[nn.Module] = list(cut_stages(network, layers[world.stage :: section.pipeline]))
+    held = spread_layers(costs, section.stages, last)[world.stage :: section.pipeline]
+    if section.sequence:
+        assert world.mesh is not None
+        for layers in held:
+            split_states(list(network.blocks())[layers.start : layers.stop], world.mesh[TENSOR], check_split(network, section.tensor))
+    stages: list[nn.Module] = list(cut_stages(network, held))
     return stages, cast("Network", Staged(network, stages, world, shape))
 
 
@@ -100,8 +111,13 @@ def check_spread(network: Network, section: Parallel) -> None:
     check_stages(network, section.stages)
 
 
-def split(network: Network, mesh: DeviceMesh) -> None:
+def split(network: Network, mesh: DeviceMesh, *, by_token: bool = False) -> None:
     """Give each process of the mesh its share of every layer's heads and feed-forward columns. Shoeybi et al. 2019, arXiv 1909.08053.
+
+    Args:
+        network: changed in place.
+        mesh: of the processes.
+        by_token: whether what comes out of a layer's two halves is split by token, or every process has all of it.
 
     Raises:
         UsageFault: see `check_split`.
@@ -109,7 +125,7 @@ def split(network: Network, mesh: DeviceMesh) -> None:
     parts = check_split(network, mesh.size())
     for block in network.blocks():
         plan: dict[str, ParallelStyle] = {name: ColwiseParallel() for name in parts.by_row}
-        plan |= {name: RowwiseParallel() for name in parts.by_column}
+        plan |= {name: RowwiseParallel(output_layouts=BY_TOKEN if by_token else Replicate()) for name in parts.by_column}
         parallelize_module(block, mesh, plan)
         for module in block.modules():
             if hasattr(module, "split_size"):  # GPT-2's attention cuts what its three matrices put out into three

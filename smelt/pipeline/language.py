@@ -21,7 +21,9 @@ from smelt.recipe.model import PretrainedTransformer, ScratchTransformer
 from smelt.recipe.task import LanguageTask
 from smelt.recipe.train import Train
 from smelt.run.folder import code_version
-from smelt.train.language import LanguageRows, encode_documents, open_documents, score_documents
+from smelt.tasks.language import LanguageCodec
+from smelt.train.documents import encode_documents
+from smelt.train.language import LanguageRows, open_rows, score_documents
 from smelt.train.session import LOG, PLAN, train
 from smelt.verify.perplexity import Change, Guesses, compare, sentence, write_guesses
 
@@ -53,7 +55,7 @@ def _fit(context: Context, dataset: Dataset, task: LanguageTask, folder: Path, w
     assert isinstance(recipe.model, PretrainedTransformer | ScratchTransformer)
     model = build_language(recipe.model, task, _sample(dataset), section.seed)
     for name, split in (("train", dataset.train), ("dev", dataset.dev)):
-        encode_documents(split.texts, len(split), model.codec.encode, work / f"{name}.ids", _teller(context, name, len(split)))
+        _encode(context, model.codec, name, split, work)
     job = language_job(context, model, work, recipe.budget_minutes * 60 * _TRAINING_SHARE)
     if recipe.parallel.processes > 1:
         fit_together(context, job, model.codec, work, work)
@@ -64,6 +66,12 @@ def _fit(context: Context, dataset: Dataset, task: LanguageTask, folder: Path, w
     model.codec.save(folder / "model")
     for name in (LOG, PLAN):
         (folder / name).write_bytes((work / name).read_bytes())
+
+
+def _encode(context: Context, codec: LanguageCodec, name: str, split: Split, work: Path) -> None:
+    """Encode a split, where that is not done, and tell now and then how far it is."""
+    tell = _teller(context, name, len(split))
+    encode_documents(split.texts, len(split), codec.encode, work / f"{name}.tokens", codec.digest(), tell=tell)
 
 
 def judge_language(context: Context, dataset: Dataset, task: LanguageTask, trained: Path) -> str:
@@ -83,11 +91,8 @@ def _judge(context: Context, dataset: Dataset, task: LanguageTask, places: tuple
     (trained, folder, work), kind = places, context.recipe.model
     assert isinstance(kind, PretrainedTransformer | ScratchTransformer)
     model = load_language(trained / "model", kind.max_tokens, task)
-    encode_documents(
-        dataset.confirm.texts, len(dataset.confirm), model.codec.encode, work / "confirm.ids",
-        _teller(context, "confirm", len(dataset.confirm)),
-    )  # fmt: skip
-    rows = open_documents(work / "confirm.ids", task.packing, model.codec.max_tokens, model.cover)
+    _encode(context, model.codec, "confirm", dataset.confirm, work)
+    rows = open_rows(work / "confirm.tokens", task.packing, model.codec.max_tokens, model.cover)
     own = _guesses(model.network, rows, dataset.confirm, section)
     write_guesses(folder / "reference.jsonl", own)
     change = None

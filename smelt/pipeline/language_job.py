@@ -9,7 +9,7 @@ from smelt.pipeline.context import Context
 from smelt.recipe.model import PretrainedTransformer, ScratchTransformer
 from smelt.recipe.task import CausalLanguageTask, LanguageTask, MaskedLanguageTask
 from smelt.recipe.train import Train
-from smelt.train.language import guessing_loss, judge_guesses, open_documents
+from smelt.train.language import guessing_loss, judge_guesses, open_rows
 from smelt.train.optimize import pretrained_rate
 from smelt.train.session import Job
 
@@ -34,7 +34,7 @@ def language_job(context: Context, model: LanguageModel, rows: Path, seconds: fl
     """
     section, task = context.recipe.train or Train(), language_task(context)
     assert task is not None
-    own, dev = (open_documents(rows / f"{name}.ids", task.packing, model.codec.max_tokens, model.cover) for name in ("train", "dev"))
+    own, dev = (open_rows(rows / f"{name}.tokens", task.packing, model.codec.max_tokens, model.cover) for name in ("train", "dev"))
     if section.batch_tokens < model.codec.max_tokens:
         context.watch.stage("train", say("train.batch_tokens is below model.max_tokens: every batch is one row"))
     return Job(

@@ -16,7 +16,8 @@ from smelt.recipe.recipe import Recipe
 from smelt.recipe.task import LanguageTask
 from smelt.recipe.train import Train
 from smelt.run.disk import Disk
-from smelt.train.language import encode_documents, guessing_loss, open_documents
+from smelt.train.documents import encode_documents
+from smelt.train.language import guessing_loss, open_rows
 from smelt.train.pace import measure_pace
 
 _SAMPLE = 1000
@@ -69,8 +70,8 @@ def preview_language(recipe: Recipe, task: LanguageTask) -> LanguagePreview:
         built = build_language(model, task, _sample(dataset), section.seed)
         check_spread(built.network, recipe.parallel)
         texts = _sample(dataset)
-        encode_documents(lambda rows: texts[rows], len(texts), built.codec.encode, place / "sample.ids")
-        rows = open_documents(place / "sample.ids", task.packing, built.codec.max_tokens, built.cover)
+        encode_documents(lambda rows: texts[rows], len(texts), built.codec.encode, place / "sample.tokens")
+        rows = open_rows(place / "sample.tokens", task.packing, built.codec.max_tokens, built.cover)
         pace = measure_pace(built.network, rows, section, guessing_loss)
         tokens = int(rows.lengths.sum() * len(dataset.train) / len(texts))
         rate = min(section.batch_tokens, int(rows.lengths.sum())) / pace.seconds_per_step

@@ -18,6 +18,8 @@ class Parallel(Section):
     """Processes that split the parameters, gradients and optimizer state of a copy between them; they share the batch like copies."""
     tensor: Count = 1
     """Processes that split the heads and feed-forward columns of every layer between them; they read the same examples."""
+    sequence: bool = False
+    """Whether processes that split matrices split the states between them by token too, for norms and sums: less memory, as much sent."""
     pipeline: Count = 1
     """Processes that each hold some consecutive layers; pieces of a batch pass from one to the next."""
     pipeline_schedule: Literal["gpipe", "1f1b", "interleaved", "zero_bubble"] = "1f1b"
@@ -29,6 +31,13 @@ class Parallel(Section):
     sync_every: Count = 1
     """Optimizer steps between meetings of the copies. Above 1 each copy learns by itself in between, and their weights are averaged: less
     to send, another result."""
+
+    @field_validator("sequence")
+    @classmethod
+    def _states_are_split_between_matrices(cls, sequence: bool, info: ValidationInfo) -> bool:  # noqa: FBT001  a value
+        if sequence and info.data.get("tensor", 1) == 1:
+            raise ValueError(say("needs processes that split matrices; want tensor of 2 or more, or sequence: false"))
+        return sequence
 
     @field_validator("pipeline_schedule")
     @classmethod

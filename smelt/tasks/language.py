@@ -3,6 +3,7 @@
 Shape letters: B documents, P pieces, T tokens of all of them together, V tokens of the vocabulary.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -67,6 +68,11 @@ class LanguageCodec:
             return [whole[place : place + self.max_tokens] for place in range(0, max(1, len(whole) - 1), step)]
         inside = self.max_tokens - len(start) - len(end)
         return [[*start, *ids[place : place + inside], *end] for place in range(0, max(1, len(ids)), inside)]
+
+    def digest(self) -> str:
+        """Return what tells this codec from every other."""
+        facts = (self.tokenizer.to_str(), self.max_tokens, self.start, self.end, self.causal)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer file, as every library reads it."""

@@ -4,8 +4,7 @@ Shape letters: B rows, S sequence, P pieces, T tokens of all rows together, N do
 """
 
 import math
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,16 +19,15 @@ from smelt.parallel.pipeline import answer
 from smelt.parallel.world import ALONE, World
 from smelt.recipe.task import Packing
 from smelt.recipe.train import Augment, Train
-from smelt.tasks.language import NOT_ASKED, Cover, Pieces
+from smelt.tasks.language import NOT_ASKED, Cover
 from smelt.tasks.padding import pad, take
 from smelt.train.batch import Batch, BatchShape
 from smelt.train.device import device_of
+from smelt.train.documents import Tokens, open_documents, spans
 from smelt.train.evaluate import Judge
 from smelt.train.loader import score_batches
 from smelt.types import Arrays
 
-_DOCUMENTS = 1024
-"""Encoded at once."""
 _JUDGED_SEED = (2**31, 0)
 """Of the tokens that are covered where a model is judged: the same for every model."""
 _LONGEST_EXPONENT = 700.0
@@ -41,7 +39,7 @@ _MOST_SCORES = 2**25
 class LanguageRows:
     """Pieces of n documents, memory-mapped, in rows."""
 
-    arrays: Arrays
+    tokens: Tokens
     """P pieces."""
     owners: NDArray[np.int64]
     """Which document a piece is of. Shape (P,)."""
@@ -61,7 +59,7 @@ class LanguageRows:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each row."""
-        ends = np.concatenate([[0], np.cumsum(np.diff(self.arrays.offsets)[self.order])])
+        ends = np.concatenate([[0], np.cumsum(np.diff(self.tokens.offsets)[self.order])])
         return np.diff(ends[self.starts])
 
     def read(self, numbers: NDArray[np.int64], augment: Augment, seed: tuple[int, int, int]) -> "LanguageReading":
@@ -72,13 +70,13 @@ class LanguageRows:
     def covered(self, numbers: NDArray[np.int64], seed: Sequence[int]) -> "LanguageReading":
         """Return rows, their tokens covered as the seed says."""
         counts = np.diff(self.starts)[numbers]
-        pieces = self.order[_spans(self.starts[numbers], counts)]
-        arrays = take(self.arrays, pieces)
+        pieces = self.order[spans(self.starts[numbers], counts)]
+        arrays = self.tokens.take(pieces)
         lengths = np.diff(arrays.offsets)
         if self.cover is None:
             ids, targets = arrays.ids, _next_tokens(arrays)
         else:
-            ids, targets = self.cover.apply(arrays, _spans(self.arrays.offsets[pieces], lengths), seed)
+            ids, targets = self.cover.apply(arrays, spans(self.tokens.offsets[pieces], lengths), seed)
         ends = np.concatenate([[0], np.cumsum(counts)])
         inside = np.arange(len(pieces)) - np.repeat(ends[:-1], counts) + 1
         return LanguageReading(
@@ -127,12 +125,6 @@ class LanguageReading:
         return pad(take(Arrays(ids=values_T.astype(np.int32), offsets=self.arrays.offsets), places))[0]
 
 
-def _spans(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return `start, start + 1, …` of each span, one after the other."""
-    before = np.cumsum(counts) - counts
-    return np.arange(int(counts.sum())) + np.repeat(starts - before, counts)
-
-
 def _next_tokens(arrays: Arrays) -> NDArray[np.int64]:
     targets = np.full(len(arrays.ids), NOT_ASKED, np.int64)
     targets[:-1] = arrays.ids[1:]
@@ -148,48 +140,12 @@ def guessing_loss(network: Network, batch: Batch) -> Tensor:
     return total / max(1, int(asked_BS.sum()))
 
 
-def encode_documents(
-    texts: Callable[[slice], Sequence[str]], count: int, encode: Callable[[Sequence[str]], Pieces], path: Path,
-    tell: Callable[[int, int], None] = lambda _documents, _tokens: None,
-) -> None:  # fmt: skip
-    """Encode a split into files, which `open_documents` maps; memory stays flat however many documents there are.
-
-    Args:
-        texts: returns the documents of a slice of rows.
-        count: of the documents.
-        encode: the codec's; it works on all cores.
-        path: file to write the tokens to; three more stand beside it.
-        tell: hears how many documents and tokens are done.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    places = _files(path)
-    work = [place.with_name(f"{place.name}.{os.getpid()}") for place in places]
-    tokens = 0
-    with work[0].open("wb") as ids, work[1].open("wb") as lengths, work[2].open("wb") as owners, work[3].open("wb") as sizes:
-        for start in range(0, count, _DOCUMENTS):
-            pieces = encode(texts(slice(start, min(start + _DOCUMENTS, count))))
-            for stream, values in (
-                (ids, pieces.arrays.ids), (lengths, np.diff(pieces.arrays.offsets)), (owners, pieces.owners + start), (sizes, pieces.sizes),
-            ):  # fmt: skip
-                stream.write(values.tobytes())
-            tokens += len(pieces.arrays.ids)
-            tell(min(start + _DOCUMENTS, count), tokens)
-    for source, place in zip(reversed(work), reversed(places), strict=True):
-        source.replace(place)
-
-
-def open_documents(path: Path, packing: Packing, max_tokens: int, cover: Cover | None) -> LanguageRows:
+def open_rows(folder: Path, packing: Packing, max_tokens: int, cover: Cover | None) -> LanguageRows:
     """Map a split that `encode_documents` wrote, and put its pieces into rows of at most `max_tokens`."""
-    ids, *counts = _files(path)
-    lengths, owners, sizes = (np.fromfile(place, np.int64) for place in counts)
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    mapped = np.memmap(ids, np.int32, "r") if offsets[-1] else np.zeros(0, np.int32)
+    tokens, owners, sizes = open_documents(folder)
+    lengths = np.diff(tokens.offsets)
     order, starts = best_fit(lengths, max_tokens) if packing == "best_fit" else one_each(len(lengths))
-    return LanguageRows(Arrays(ids=mapped, offsets=offsets), owners, sizes, order, starts, cover)
-
-
-def _files(path: Path) -> list[Path]:
-    return [path, *(path.with_name(f"{path.name}.{name}") for name in ("lengths", "owners", "sizes"))]
+    return LanguageRows(tokens, owners, sizes, order, starts, cover)
 
 
 def score_documents(

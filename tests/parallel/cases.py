@@ -16,6 +16,7 @@ from torch.distributed.tensor import DTensor
 
 from smelt.launch.torchrun import is_joined
 from smelt.models.cnn import CnnNetwork, CnnSizes
+from smelt.models.parts import find_parts
 from smelt.models.transformer import TransformerSizes, from_sizes
 from smelt.parallel.place import place
 from smelt.parallel.world import World, lay_out, meeting_place
@@ -47,6 +48,7 @@ SPREADS = {
         {"replicate": 2, "microbatches": 3},
         {"shard": 2, "microbatches": 2},
         {"tensor": 2},
+        {"tensor": 2, "sequence": True},
         *({"pipeline": 2, "pipeline_schedule": schedule} for schedule in SCHEDULES),
     ],
     4: [
@@ -55,15 +57,18 @@ SPREADS = {
         {"replicate": 2, "shard": 2},
         {"replicate": 2, "shard": 2, "microbatches": 2},
         {"tensor": 4},
+        {"tensor": 4, "sequence": True},
         {"replicate": 2, "tensor": 2},
         {"shard": 2, "tensor": 2},
         {"shard": 2, "tensor": 2, "microbatches": 2},
+        {"shard": 2, "tensor": 2, "sequence": True},
         {"pipeline": 4},
         {"replicate": 2, "pipeline": 2},
         {"shard": 2, "pipeline": 2},
         {"tensor": 2, "pipeline": 2},
         {"shard": 2, "pipeline": 2, "pipeline_schedule": "interleaved"},
         {"tensor": 2, "pipeline": 2, "pipeline_schedule": "zero_bubble"},
+        {"tensor": 2, "pipeline": 2, "sequence": True, "pipeline_schedule": "interleaved"},
     ],
 }
 """By processes, every way to spread a training over them."""
@@ -117,7 +122,12 @@ class Noting(torch.optim.AdamW):
 
 
 def trained(network, rows, loss, world):
-    """Losses of some steps, gradients of the first, and scores after the last."""
+    """Losses of some steps, gradients of the first, scores after the last, and how many tokens the norms worked on at most."""
+    seen = [0]
+    if parts := find_parts(network):
+        for block in network.blocks():
+            norm = block.get_submodule(parts.norms[0])
+            norm.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[1]))
     placed = place(network, world, "fp32")
     optimizer = build_optimizer(network, SECTION.optimizer, 1e-3)
     optimizer.__class__ = Noting
@@ -132,7 +142,7 @@ def trained(network, rows, loss, world):
         scores, _ = score_documents(placed, rows, section, VOCABULARY, precision="fp32", world=world)
     else:
         scores = score_rows(placed, rows, section, classes=CLASSES, precision="fp32", world=world)
-    return {"losses": losses, "gradients": optimizer.first, "scores": scores.tolist()}
+    return {"losses": losses, "gradients": optimizer.first, "scores": scores.tolist(), "tokens": max(seen)}
 
 
 def worlds():
@@ -148,7 +158,7 @@ def worlds():
 
 def _is_tried(name, section):
     if name in (*FAMILIES, *DECODERS):
-        return section in (Parallel(), Parallel(tensor=2), Parallel(pipeline=2))
+        return section in (Parallel(), Parallel(tensor=2), Parallel(tensor=2, sequence=True), Parallel(pipeline=2))
     if name in TIED:
         return section.processes <= 2 or section in (Parallel(shard=2, pipeline=2), Parallel(tensor=2, pipeline=2))
     return name in ("bert", "llama") or section.processes == section.replicate

@@ -11,6 +11,7 @@ from smelt.data.packing import best_fit
 from smelt.models.language import LanguageNetwork, LanguageSizes, from_sizes
 from smelt.tasks.language import Cover
 from smelt.tasks.tokens import ragged
+from smelt.train.documents import Tokens
 from smelt.train.language import LanguageRows
 
 VOCABULARY = 12
@@ -34,7 +35,7 @@ def language_rows(*, masked, count=53, seed=0):
     )  # fmt: skip
     order, starts = best_fit(np.diff(arrays.offsets), ROW)
     sizes = np.full(count, 10)
-    return LanguageRows(arrays, np.arange(count), sizes, order, starts, cover if masked else None)
+    return LanguageRows(Tokens([arrays.ids], arrays.offsets), np.arange(count), sizes, order, starts, cover if masked else None)
 
 
 def language_model(architecture, *, layers=4, heads=4, kv_heads=4):

@@ -74,6 +74,15 @@ def test_every_spread_has_the_losses_gradients_and_scores_of_one_process(spread,
         np.testing.assert_allclose(found["scores"], want["scores"], atol=1e-5, err_msg=name)
 
 
+def test_norms_work_on_a_share_of_the_tokens(spread, alone):
+    sections = {name: json.loads(name.partition(" ")[2]) for name in spread}
+    split = [name for name, section in sections.items() if section.get("sequence") and "shard" not in section]
+    assert split
+    for name in split:
+        want = alone[f"{name.partition(' ')[0]} alone"]["tokens"]
+        assert spread[name]["tokens"] == -(-want // sections[name]["tensor"]), name
+
+
 def test_the_network_learns_in_these_steps(alone):
     for found in alone.values():
         assert np.mean(found["losses"][-5:]) < np.mean(found["losses"][:5])

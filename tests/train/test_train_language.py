@@ -5,18 +5,17 @@ import pytest
 import torch
 
 from smelt.recipe.train import Augment, Train
-from smelt.tasks.language import NOT_ASKED, Pieces
-from smelt.tasks.tokens import ragged
+from smelt.tasks.language import NOT_ASKED
 from smelt.train.flops import count_flops, peak_flops
-from smelt.train.language import encode_documents, guessing_loss, judge_guesses, open_documents, score_documents
-from smelt.train.loader import epoch_batches, load
+from smelt.train.language import guessing_loss, judge_guesses, score_documents
+from smelt.train.loader import load
 from tests.parallel.language import ROW, VOCABULARY, language_model, language_rows
 
 
 def test_a_batch_holds_whole_documents_numbered_in_their_row():
     rows = language_rows(masked=False)
     assert rows.lengths.max() <= ROW
-    assert rows.lengths.sum() == len(rows.arrays.ids)
+    assert rows.lengths.sum() == rows.tokens.offsets[-1]
     batch = load(rows, np.arange(len(rows)), Augment(), (0, 0, 0))
     for ids, mask, targets in zip(batch.ids_BS, batch.mask_BS, batch.targets, strict=True):
         count = int((mask > 0).sum())
@@ -50,7 +49,7 @@ def test_the_loss_is_that_of_the_library_over_the_documents_one_by_one():
         found = float(guessing_loss(network, batch))
         nats, count = 0.0, 0
         for piece in rows.order[: rows.starts[4]]:
-            ids = torch.from_numpy(rows.arrays.ids[rows.arrays.offsets[piece] : rows.arrays.offsets[piece + 1]].astype(np.int64))[None]
+            ids = torch.from_numpy(rows.tokens.take(np.array([piece])).ids.astype(np.int64))[None]
             nats += float(network.hugging_face(input_ids=ids, labels=ids).loss) * (ids.shape[1] - 1)
             count += ids.shape[1] - 1
     assert found == pytest.approx(nats / count, rel=1e-5)
@@ -66,7 +65,7 @@ def test_documents_are_scored_alike_packed_or_not_and_in_whatever_batches(masked
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-5)
     np.testing.assert_array_equal(found[0][1], found[1][1])
     if not masked:
-        assert found[0][1].tolist() == (np.diff(rows.arrays.offsets) - 1).tolist()
+        assert found[0][1].tolist() == (np.diff(rows.tokens.offsets) - 1).tolist()
 
 
 def test_an_epoch_is_judged_by_its_perplexity():
@@ -79,27 +78,6 @@ def test_an_epoch_is_judged_by_its_perplexity():
     assert figures["dev_perplexity"] == pytest.approx(math.exp(figures["dev_loss"]))
     assert score == pytest.approx(1 / figures["dev_perplexity"])
     assert not words
-
-
-def test_documents_are_encoded_into_files_and_mapped(tmp_path):
-    texts = [f"{number % 7} " * (number % 5) for number in range(2500)]
-
-    def encode(some):
-        return Pieces(
-            ragged([[len(text), 1, 2] for text in some]), np.arange(len(some)), np.array([len(text) for text in some])
-        )  # fmt: skip
-
-    told = []
-    encode_documents(lambda rows: texts[rows], len(texts), encode, tmp_path / "train.ids", lambda *how_far: told.append(how_far))
-    rows = open_documents(tmp_path / "train.ids", "best_fit", 9, None)
-    assert told == [(1024, 3072), (2048, 6144), (2500, 7500)]
-    assert isinstance(rows.arrays.ids, np.memmap)
-    assert rows.owners.tolist() == list(range(2500))
-    assert rows.sizes.tolist() == [len(text) for text in texts]
-    assert len(rows) == math.ceil(2500 / 3)
-    assert len(open_documents(tmp_path / "train.ids", "none", 9, None)) == 2500
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["train.ids", "train.ids.lengths", "train.ids.owners", "train.ids.sizes"]
-    assert len(epoch_batches(rows, Train(batch_tokens=90), 0, 0)) == math.ceil(834 / 10)
 
 
 def test_flops_are_what_torch_counts():
