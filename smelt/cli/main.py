@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from smelt.errors import EnvironmentFault, SmeltError
 from smelt.language import say
 
-_SERVING = ("tokenizers", "safetensors", "onnxruntime", "openvino")
+_SERVING = ("tokenizers", "safetensors", "onnxruntime", "openvino", "starlette", "fastapi", "uvicorn", "prometheus_client", "opentelemetry")
 _STAGES = ("data", "train", "compress", "verify", "export", "report")
 
 
@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_predict(commands)
     _add_bench(commands)
+    _add_serve(commands)
     _add_rest(commands)
     return parser
 
@@ -174,6 +175,30 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--batch", type=int, default=32, metavar="N", help=say("documents per batch; default 32"))
     parser.add_argument("--threads", type=int, metavar="N", help=say("CPU threads; default the better of 1 and all cores"))
     parser.add_argument("--json", action="store_true", help=say("print one JSON document"))
+
+
+def _add_serve(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "serve", say("answer over HTTP with one or more bundles"))
+    parser.add_argument("bundles", nargs="+", metavar="[NAME=]BUNDLE", help=say("bundle folder, with the name that clients ask for"))
+    parser.add_argument("--host", default="127.0.0.1", help=say("address to listen on; others than this machine's own need --keys"))
+    parser.add_argument("--port", type=int, default=8080, help=say("port to listen on; 0 takes a free one"))
+    parser.add_argument("--threads", type=int, metavar="N", help=say("CPU threads of each bundle; default the fastest for one text"))
+    parser.add_argument("--keys", metavar="FILE", help=say("API keys, made by smelt key"))
+    parser.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help=say("a name that requests may call this server by")
+    )
+    parser.add_argument("--allow-origin", action="append", default=[], metavar="URL", help=say("a site whose pages may ask"))
+    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help=say("after which a request is given up"))
+    parser.add_argument("--max-wait", type=float, default=2.0, metavar="SECONDS", help=say("what would wait longer is refused at once"))
+    parser.add_argument("--max-bytes", type=int, default=2_000_000, metavar="N", help=say("bytes of a request"))
+    parser.add_argument("--max-inputs", type=int, default=1_024, metavar="N", help=say("texts of a request"))
+    parser.add_argument("--log-requests", action="store_true", help=say("log a line per request; never a text"))
+    key = _command(commands, "key", say("make an API key for smelt serve"))
+    key.add_argument("name", metavar="NAME", help=say("whose key it is"))
+    key.add_argument("--file", required=True, metavar="FILE", help=say("file of keys; made if it is not there"))
+    key.add_argument(
+        "--scope", action="append", choices=("predict", "metrics", "admin"), help=say("what it may do; default predict; repeat for more")
+    )
 
 
 def _add_rest(commands: argparse._SubParsersAction) -> None:

@@ -54,6 +54,10 @@ class ClassifyCodec:
         """Return the numbers a session reads."""
         return self.encoder.encode(texts)
 
+    def is_cut(self, text: str, tokens: int) -> bool:
+        """Say whether a text of which so many tokens were read has more."""
+        return self.encoder.is_cut(text, tokens)
+
     def encode_labels(self, labels: Sequence[str], ids: Sequence[str]) -> "NDArray[int64]":
         """Return class numbers. Shape (B,).
 

@@ -43,6 +43,10 @@ class NgramEncoder:
         number = self._number
         return ragged([[number[ngram] for ngram in ngrams_of(text, self.unit) if ngram in number] for text in texts])
 
+    def is_cut(self, text: str, _tokens: int) -> bool:
+        """Say whether a text is longer than what is read of it."""
+        return len(text) > _MAX_CHARACTERS
+
     def save(self, folder: Path) -> dict[str, object]:
         """Write the vocabulary; return the settings that `load` needs beside it."""
         (folder / FILE).write_text(json.dumps(self.ngrams, ensure_ascii=False), encoding="utf-8")

@@ -59,6 +59,14 @@ class TokenEncoder:
         shorter = [text if len(text) <= 2 * limit else f"{text[:limit]} {text[-limit:]}" for text in texts]
         return ragged([self._without_middle(encoding.ids) for encoding in self.tokenizer.encode_batch_fast(shorter)])
 
+    def is_cut(self, text: str, tokens: int) -> bool:
+        """Say whether a text of which so many tokens were read has more."""
+        if tokens < self.max_tokens:
+            return False
+        if self.cut == "end":
+            return bool(self.tokenizer.encode(text[: self.max_tokens * _CHARACTERS_PER_TOKEN]).overflowing)
+        return len(text) > 2 * self.max_tokens * _CHARACTERS_PER_TOKEN or len(self.tokenizer.encode(text).ids) > self.max_tokens
+
     def _without_middle(self, ids: list[int]) -> list[int]:
         head = max(1, int(self.max_tokens * _HEAD_SHARE))
         return ids if len(ids) <= self.max_tokens else ids[:head] + ids[head - self.max_tokens :]

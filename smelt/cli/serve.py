@@ -1,0 +1,71 @@
+"""`smelt serve`: bundles answer over HTTP."""
+
+import argparse
+import ipaddress
+import logging
+import sys
+from pathlib import Path
+
+from smelt.errors import UsageFault
+from smelt.language import say
+from smelt.serve.guard import Rules
+from smelt.serve.house import House
+from smelt.serve.keys import read_keys
+from smelt.serve.limits import Limits
+from smelt.serve.run import Place, listen, serve
+
+
+def main(options: argparse.Namespace) -> int:
+    """Open the bundles, listen, answer until told to end."""
+    rules = Rules(
+        keys=read_keys(Path(options.keys)) if options.keys else (), hosts=tuple(options.allow_host), origins=tuple(options.allow_origin)
+    )
+    if not rules.keys and not _is_loopback(options.host):
+        raise UsageFault(
+            say("--host {host} is reachable from other machines, and there are no keys", host=options.host),
+            step=say("Make a key: smelt key NAME --file keys.json, and add --keys keys.json."),
+        )
+    limits = Limits(
+        body_bytes=options.max_bytes, inputs=options.max_inputs, wait_seconds=options.max_wait, deadline_seconds=options.timeout
+    )  # fmt: skip
+    place = Place(host=options.host, port=options.port)
+    bundles, house = named(options.bundles), House(limits)
+    logging.getLogger("smelt.serve").setLevel(logging.INFO if options.log_requests else logging.WARNING)
+
+    def tell(address: str) -> None:
+        print(say("{names} at {address} (Ctrl+C ends)", names=", ".join(house.models), address=address), flush=True)
+
+    with listen(place) as listener:
+        for name, folder in bundles.items():
+            house.open(name, folder, threads=options.threads)
+        serve(house, rules, place, listener, tell)
+    print(say("ended; every request that was taken on was answered"), file=sys.stderr)
+    return 0
+
+
+def named(bundles: list[str]) -> dict[str, Path]:
+    """Return bundle folders by name: `NAME=FOLDER`, or a folder, called after its run.
+
+    Raises:
+        UsageFault: two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for said in bundles:
+        name, equals, path = said.partition("=")
+        folder = Path(path if equals else said)
+        if not equals:
+            whole = folder.resolve()
+            name = whole.parents[1].name if whole.parts[-2:] == ("export", "bundle") else whole.name
+        if name in found or not name:
+            raise UsageFault(
+                say("two bundles are named '{name}'", name=name), step=say("Name them: smelt serve first=FOLDER second=FOLDER")
+            )
+        found[name] = folder
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,70 @@
+"""What Prometheus reads: requests, queue, batches, padding, latencies, answers per label, confidence."""
+
+from collections.abc import Callable
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from smelt.serve.worker import Run
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
+_CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """The figures of one server process."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        own = self.registry = CollectorRegistry()
+        model = ["model"]
+        self.requests = Counter("smelt_requests", "Requests answered, by route and status.", ["route", "status"], registry=own)
+        self.seconds = Histogram(
+            "smelt_request_seconds", "From the request's first byte to the answer.", ["route"], buckets=_SECONDS, registry=own
+        )
+        self.in_flight = Gauge("smelt_requests_in_flight", "Requests that are being answered.", registry=own)
+        self.waiting = Gauge("smelt_queue_texts", "Texts that wait.", model, registry=own)
+        self.waiting_tokens = Gauge("smelt_queue_tokens", "Tokens of the texts that wait.", model, registry=own)
+        self.queued = Histogram("smelt_queue_seconds", "A text has waited before its batch began.", model, buckets=_SECONDS, registry=own)
+        self.inference = Histogram("smelt_batch_seconds", "A batch took.", model, buckets=_SECONDS, registry=own)
+        self.texts = Histogram("smelt_batch_texts", "Texts of a batch.", model, buckets=_TEXTS, registry=own)
+        self.tokens = Counter("smelt_tokens", "Tokens answered.", model, registry=own)
+        self.padding = Counter("smelt_padding_tokens", "Tokens that only filled batches up.", model, registry=own)
+        self.labels = Counter("smelt_answers", "Answers, by label.", ["model", "label"], registry=own)
+        self.confidence = Histogram("smelt_confidence", "Calibrated confidence of the answers.", model, buckets=_CONFIDENCES, registry=own)
+        self.failures = Counter("smelt_failed_batches", "Batches on which the model failed.", model, registry=own)
+        self.ready = Gauge("smelt_ready", "1 while the server takes requests.", registry=own)
+
+    def watch(self, name: str, *, pads: bool) -> Callable[[Run], None]:
+        """Return what takes a model's batches in.
+
+        Args:
+            name: of the model.
+            pads: whether its runtime fills batches up to the longest text.
+        """
+        queued, inference, texts = self.queued.labels(name), self.inference.labels(name), self.texts.labels(name)
+        tokens, padding, confidence = self.tokens.labels(name), self.padding.labels(name), self.confidence.labels(name)
+
+        def hear(run: Run) -> None:
+            lengths = np.array([item.tokens for item in run.items])
+            texts.observe(len(lengths))
+            inference.observe(run.seconds)
+            tokens.inc(int(lengths.sum()))
+            if pads:
+                padding.inc(int(len(lengths) * lengths.max() - lengths.sum()))
+            for item in run.items:
+                queued.observe(max(0.0, run.started - item.payload.came))
+            if run.answers is None:
+                self.failures.labels(name).inc()
+                return
+            for label, sure in zip(run.answers.predictions, run.answers.confidences.tolist(), strict=True):
+                self.labels.labels(name, label).inc()
+                confidence.observe(sure)
+
+        return hear
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,103 @@
+"""`smelt serve` as a process: it starts, answers, and ends without losing what it took on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from smelt.cli.main import main
+from smelt.cli.serve import named
+from smelt.errors import UsageFault
+from tests.serve.conftest import Client
+
+
+@pytest.fixture
+def process(sealed_bundle):
+    command = [sys.executable, "-m", "smelt", "serve", f"tiny={sealed_bundle}", "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"SMELT_LANG": "en"}
+    ) as found:
+        said = found.stdout.readline()
+        assert said.startswith("tiny at http://127.0.0.1:"), (said, found.stderr.read() if found.poll() is not None else "")
+        yield found, Client(int(said.split(":")[2].split()[0]))
+        if found.poll() is None:
+            found.kill()
+
+
+def test_nothing_that_was_taken_on_is_lost_when_it_is_told_to_end(process):
+    found, client = process
+    codes, stop = [], threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            try:
+                codes.append(client.post("/v1/classify", {"input": ["rate cut", "bond"]}).status)
+            except ConnectionRefusedError:
+                return
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    found.send_signal(signal.SIGTERM)
+    assert found.wait(15) == 0
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(codes) > 20
+    assert set(codes) <= {200, 503}
+
+
+def test_it_says_that_it_is_not_ready_before_it_stops_to_listen(process):
+    found, client = process
+    assert client.get("/health/ready").status == 200
+    found.send_signal(signal.SIGTERM)
+    time.sleep(0.15)
+    response = client.get("/health/ready")
+    assert response.status == 503
+    assert response.headers["retry-after"]
+    assert client.get("/health/live").status == 200
+    assert client.post("/predict", {"inputs": "rate"}).status == 200
+    assert found.wait(15) == 0
+
+
+def test_other_machines_need_keys(sealed_bundle, capsys):
+    assert main(["serve", str(sealed_bundle), "--host", "0.0.0.0"]) == 2
+    assert "there are no keys" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_named(process, sealed_bundle, capsys):
+    _, client = process
+    assert main(["serve", str(sealed_bundle), "--port", str(client.port)]) == 5
+    assert f"127.0.0.1:{client.port}" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path, capsys):
+    assert main(["serve", str(tmp_path), "--port", "0"]) == 5
+    assert "no bundle" in capsys.readouterr().err
+
+
+def test_a_bundle_is_called_after_its_run(tmp_path):
+    run = tmp_path / "tickets" / "export" / "bundle"
+    run.mkdir(parents=True)
+    assert named([str(run), f"b={run}"]) == {"tickets": run, "b": run}
+    with pytest.raises(UsageFault, match="two bundles are named 'tickets'"):
+        named([str(run), str(run)])
+
+
+def test_keys_are_made_and_shown_once(tmp_path, capsys):
+    path = tmp_path / "keys.json"
+    assert main(["key", "ann", "--file", str(path)]) == 0
+    assert main(["key", "bob", "--file", str(path), "--scope", "metrics", "--scope", "admin"]) == 0
+    secret = capsys.readouterr().out.split()[0]
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    assert [(key["name"], key["scopes"]) for key in kept] == [("ann", ["predict"]), ("bob", ["metrics", "admin"])]
+    assert secret not in json.dumps(kept)
+    assert main(["key", "ann", "--file", str(path)]) == 2
+    (tmp_path / "other.json").write_text("{}", encoding="utf-8")
+    assert main(["key", "ann", "--file", str(tmp_path / "other.json")]) == 2
