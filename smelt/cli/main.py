@@ -192,6 +192,16 @@ def _add_serve(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--max-wait", type=float, default=2.0, metavar="SECONDS", help=say("what would wait longer is refused at once"))
     parser.add_argument("--max-bytes", type=int, default=2_000_000, metavar="N", help=say("bytes of a request"))
     parser.add_argument("--max-inputs", type=int, default=1_024, metavar="N", help=say("texts of a request"))
+    parser.add_argument("--reference", metavar="BUNDLE", help=say("what a share of the texts is answered by too: does the bundle keep up?"))
+    parser.add_argument("--shadow", metavar="SHARE", help=say("that share; default 1%% where there is a reference"))
+    parser.add_argument(
+        "--bundles", dest="bundles_in", metavar="DIR", help=say("folder from which bundles may be put in another's place while it serves")
+    )
+    parser.add_argument(
+        "--rollback-on-alarm",
+        action="store_true",
+        help=say("take a new bundle back when it drifts from the reference further than certified"),
+    )
     parser.add_argument("--log-requests", action="store_true", help=say("log a line per request; never a text"))
     key = _command(commands, "key", say("make an API key for smelt serve"))
     key.add_argument("name", metavar="NAME", help=say("whose key it is"))

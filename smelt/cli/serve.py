@@ -13,6 +13,7 @@ from smelt.serve.house import House
 from smelt.serve.keys import read_keys
 from smelt.serve.limits import Limits
 from smelt.serve.run import Place, listen, serve
+from smelt.serve.version import Watching
 
 
 def main(options: argparse.Namespace) -> int:
@@ -29,7 +30,9 @@ def main(options: argparse.Namespace) -> int:
         body_bytes=options.max_bytes, inputs=options.max_inputs, wait_seconds=options.max_wait, deadline_seconds=options.timeout
     )  # fmt: skip
     place = Place(host=options.host, port=options.port)
-    bundles, house = named(options.bundles), House(limits)
+    bundles = named(options.bundles)
+    house = House(limits, Path(options.bundles_in) if options.bundles_in else None, rolls_back_on_alarm=options.rollback_on_alarm)
+    watching = Watching(reference=Path(options.reference) if options.reference else None, share=_share(options))
     logging.getLogger("smelt.serve").setLevel(logging.INFO if options.log_requests else logging.WARNING)
 
     def tell(address: str) -> None:
@@ -37,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
 
     with listen(place) as listener:
         for name, folder in bundles.items():
-            house.open(name, folder, threads=options.threads)
+            house.open(name, folder, threads=options.threads, watching=watching)
         serve(house, rules, place, listener, tell)
     print(say("ended; every request that was taken on was answered"), file=sys.stderr)
     return 0
@@ -62,6 +65,24 @@ def named(bundles: list[str]) -> dict[str, Path]:
             )
         found[name] = folder
     return found
+
+
+def _share(options: argparse.Namespace) -> float:
+    """Return the share of texts that the reference answers too.
+
+    Raises:
+        UsageFault: it is no share, or there is no reference.
+    """
+    said = options.shadow or ("1%" if options.reference else "0")
+    try:
+        share = float(said.removesuffix("%")) / (100 if said.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageFault(say("--shadow {said}: want a share, such as 1% or 0.01", said=said))
+    if options.shadow and not options.reference:
+        raise UsageFault(say("--shadow needs the bundle to compare with"), step=say("Add --reference runs/<name>/export/reference."))
+    return share
 
 
 def _is_loopback(host: str) -> bool:

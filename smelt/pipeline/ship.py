@@ -5,6 +5,7 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from smelt.data.dataset import open_dataset
 from smelt.export.bundle import write_bundle
 from smelt.export.formats import formats_of
 from smelt.pipeline.card import card_facts
@@ -13,9 +14,15 @@ from smelt.pipeline.judge import Judgment
 from smelt.pipeline.reference import Reference
 from smelt.report.card import model_card
 from smelt.run.folder import code_version
+from smelt.runtime.bundle import open_bundle
 from smelt.runtime.isa import isa
 from smelt.runtime.manifest import Manifest, read_manifest, seal
+from smelt.runtime.predict import answer_texts
+from smelt.runtime.profile import Profile, make_profile, write_profile
 from smelt.types import Candidate
+
+_PROFILED = 2_000
+"""Texts of train that the bundle's profile is made of, about."""
 
 
 def ship(context: Context, reference: Reference, judgment: Judgment) -> Path:
@@ -47,13 +54,21 @@ def _write_reference(context: Context, reference: Reference, folder: Path) -> No
 
 
 def _write_choice(context: Context, judgment: Judgment, source: Path, folder: Path) -> None:
-    """Copy the chosen candidate's bundle, add verdict and card, seal it as certified."""
+    """Copy the chosen candidate's bundle, add verdict, card and what its texts were like, seal it as certified."""
     manifest = read_manifest(source)
     shutil.copytree(source, folder)
+    write_profile(folder, _profile(context, source))
     (folder / "verdict.json").write_text(json.dumps(asdict(judgment.verdict), indent=2, ensure_ascii=False), encoding="utf-8")
     chosen, reference = (next(one for one in judgment.candidates if test(one)) for test in (_is_chosen, _is_reference))
     (folder / "README.md").write_text(model_card(card_facts(context, judgment.verdict, chosen, reference)), encoding="utf-8")
     seal(folder, replace(manifest, certified=True))
+
+
+def _profile(context: Context, bundle: Path) -> Profile:
+    """Return what train is like to a bundle, by a sample."""
+    opened, train = open_bundle(bundle), open_dataset(context.run.path / "data").train
+    part = answer_texts(opened, train.texts(range(0, len(train), max(1, len(train) // _PROFILED))))
+    return make_profile(part.predictions, part.lengths, part.unknown, opened.labels)
 
 
 def _is_chosen(candidate: Candidate) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import tee
 from pathlib import Path
 
+import numpy as np
+
 from smelt.data.stream import Rows, RowWriter, open_rows
 from smelt.errors import DataFault, UsageFault
 from smelt.language import say
@@ -33,7 +35,8 @@ class Part:
 
     predictions: Sequence[str]
     confidences: Sequence[float]
-    tokens: int
+    lengths: Sequence[int]
+    """Tokens of each."""
     unknown: int
     """Tokens that the vocabulary does not hold."""
 
@@ -46,7 +49,7 @@ def answer_texts(bundle: Bundle, texts: Sequence[str]) -> Part:
     """Answer some texts."""
     arrays = bundle.codec.encode(texts)
     answers = bundle.codec.decode(score_arrays(bundle.session, arrays, len(bundle.labels)))
-    return Part(answers.predictions, answers.confidences.tolist(), len(arrays.ids), bundle.codec.unknown_tokens(arrays))
+    return Part(answers.predictions, answers.confidences.tolist(), np.diff(arrays.offsets).tolist(), bundle.codec.unknown_tokens(arrays))
 
 
 def predict_file(
@@ -78,7 +81,7 @@ def predict_file(
         parts = answer(chunks) if answer else (answer_texts(bundle, texts) for texts in chunks)
         for part, batch in zip(parts, batches, strict=True):
             writer.write(batch, part.predictions, part.confidences)
-            tokens, unknown, rows = tokens + part.tokens, unknown + part.unknown, rows + len(batch)
+            tokens, unknown, rows = tokens + sum(part.lengths), unknown + part.unknown, rows + len(batch)
             empty += sum(not as_text(value) for value in batch.column(name).to_pylist())
             watch(rows)
     return Answered(rows=rows, empty=empty, column=name, unknown_share=unknown / max(1, tokens))

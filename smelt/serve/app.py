@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from smelt.language import say
-from smelt.serve import health, oip, openai, tei
+from smelt.serve import admin, health, oip, openai, tei
 from smelt.serve.call import Handler, endpoint, refuse
 from smelt.serve.faults import STATUS, Code, Refusal
 from smelt.serve.guard import App, Guard, Rules, namespace_of
@@ -47,6 +47,10 @@ ROUTES = (
     Path("/health/ready", "GET", health.ready),
     Path("/ping", "GET", health.live),
     Path("/metrics", "GET", health.metrics),
+    Path("/live", "GET", admin.live),
+    Path("/admin/models/{model}", "POST", admin.exchange),
+    Path("/admin/models/{model}/promote", "POST", admin.promote),
+    Path("/admin/models/{model}/rollback", "POST", admin.roll_back),
 )
 
 

@@ -57,9 +57,10 @@ class Call:
         """
         check_texts(texts, self.house.limits, parameter)
         with _TRACER.start_as_current_span("smelt.classify", attributes={"smelt.model": model.name, "smelt.texts": len(texts)}) as span:
-            reply = await self.house.classify(model, texts, seconds=self._seconds(), truncate=truncate)
+            reply, version = await self.house.classify(model, texts, seconds=self._seconds(), truncate=truncate)
             span.set_attribute("smelt.tokens", reply.tokens)
             span.set_attribute("smelt.queue_seconds", reply.queue)
+        self.headers["x-model-version"] = str(version.number)
         self.headers |= _timing(reply, sum(map(len, texts)), time.perf_counter() - self.started)
         return reply
 

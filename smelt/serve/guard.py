@@ -127,7 +127,7 @@ def namespace_of(path: str, method: str = "POST") -> Namespace:
 def _scope_of(path: str) -> Scope:
     if path.startswith("/admin"):
         return "admin"
-    return "metrics" if path == "/metrics" else "predict"
+    return "metrics" if path in ("/metrics", "/live") else "predict"
 
 
 def _without_port(host: str) -> str:

@@ -1,37 +1,66 @@
-"""The models that a server answers with, by name."""
+"""The models that a server answers with, by name; each can be exchanged while it answers, and taken back."""
 
 import asyncio
-import time
+import itertools
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from smelt.errors import SmeltError
 from smelt.language import say
-from smelt.run.disk import sha256_file
-from smelt.runtime.bundle import Bundle, open_bundle
-from smelt.runtime.manifest import FILE, read_manifest
+from smelt.runtime.bundle import Bundle
 from smelt.serve.faults import Refusal
 from smelt.serve.limits import Limits
 from smelt.serve.metrics import Metrics
-from smelt.serve.service import Reply, Server
+from smelt.serve.service import Reply
+from smelt.serve.version import Opening, Version, Watching
+
+_LOG = logging.getLogger("smelt.serve")
+_GOLDEN = 0.6180339887498949
+"""Multiples of it, without their whole part, fill the unit interval evenly: a share of the requests is the share of those below it."""
 
 
 @dataclass(slots=True, eq=False)
 class Model:
-    """A name that clients ask, and the bundle that answers for it now."""
+    """A name that clients ask. Whoever answers is one pointer: a request is answered by one version, a batch holds texts of one version."""
 
-    name: str
-    folder: Path
-    server: Server
-    created: int
-    sha: str
-    """Of the bundle's manifest, which holds those of its files."""
-    version: int = 1
+    opening: Opening
+    current: Version
+    canary: Version | None = None
+    """Answers a share of the requests on trial."""
+    share: float = 0.0
+    previous: Version | None = None
+    """Answered before; open still, to be taken back at once."""
+    news: str = ""
+    """What was last exchanged, and why."""
+    numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(2))
+    requests: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    @property
+    def name(self) -> str:
+        """By which clients ask."""
+        return self.opening.name
 
     @property
     def bundle(self) -> Bundle:
-        """The bundle that answers."""
-        return self.server.bundle
+        """The bundle that answers most requests."""
+        return self.current.bundle
+
+    def pick(self) -> Version:
+        """Return the version that answers the next request."""
+        if self.canary is None or next(self.requests) * _GOLDEN % 1 >= self.share:
+            return self.current
+        return self.canary
+
+    def versions(self) -> list[Version]:
+        """Return all that are open."""
+        return [one for one in (self.current, self.canary, self.previous) if one]
+
+    def tell(self, news: str) -> None:
+        """Write down what was exchanged."""
+        self.news = news
+        _LOG.warning("%s: %s", self.name, news)
 
 
 @dataclass(slots=True, eq=False)
@@ -39,30 +68,30 @@ class House:
     """All models, and the state of the server."""
 
     limits: Limits
+    bundles: Path | None = None
+    """Folder in which bundles must lie that are to be exchanged for others; None: nothing can be."""
     metrics: Metrics = field(default_factory=Metrics)
     models: dict[str, Model] = field(default_factory=dict)
     ready: bool = False
     """Whether balancers shall send requests here."""
     draining: bool = False
     """Whether requests are refused, as the server is about to end."""
+    rolls_back_on_alarm: bool = False
 
-    def open(self, name: str, folder: Path, *, threads: int | None = None) -> Model:
+    def open(self, name: str, folder: Path, *, threads: int | None = None, watching: Watching | None = None) -> Model:
         """Open a bundle, let it answer once, and give it a name.
 
         Raises:
             BundleFault: it is damaged or unsafe.
         """
-        bundle = open_bundle(folder, threads=threads or open_threads(folder))
-        server = Server(bundle, self.limits)
-        server.hear(self.metrics.watch(name, pads=server.worker.cost.pads))
-        server.worker.warm()
-        self.models[name] = Model(name, folder, server, int(time.time()), sha256_file(folder / FILE))
+        opening = Opening(name=name, limits=self.limits, metrics=self.metrics, threads=threads, watching=watching or Watching())
+        self.models[name] = Model(opening, opening.open(1, folder))
         return self.models[name]
 
     def start(self) -> None:
         """Begin to answer, in the running event loop."""
         for model in self.models.values():
-            model.server.start()
+            model.current.start()
         self.ready = True
         self.metrics.ready.set(1)
 
@@ -77,7 +106,8 @@ class House:
 
     async def stop(self) -> None:
         """Work off what waits, then end all threads."""
-        await asyncio.gather(*(asyncio.to_thread(model.server.stop) for model in self.models.values()))
+        versions = [version for model in self.models.values() for version in model.versions()]
+        await asyncio.gather(*(asyncio.to_thread(version.stop) for version in versions))
 
     def find(self, name: str | None) -> Model:
         """Return a model; without a name the first one.
@@ -88,29 +118,107 @@ class House:
         if name is None:
             return next(iter(self.models.values()))
         if name not in self.models:
-            raise Refusal(
-                "not_found", say("there is no model of that name; there are: {names}", names=", ".join(self.models)), parameter="model"
-            )
+            names = ", ".join(self.models)
+            raise Refusal("not_found", say("there is no model of that name; there are: {names}", names=names), parameter="model")
         return self.models[name]
 
-    async def classify(self, model: Model, texts: Sequence[str], *, seconds: float | None, truncate: bool) -> Reply:
-        """Answer some texts.
+    async def classify(self, model: Model, texts: Sequence[str], *, seconds: float | None, truncate: bool) -> tuple[Reply, Version]:
+        """Answer some texts; return who did.
 
         Raises:
             Refusal: see `Server.classify`; or the server is about to end.
         """
         if self.draining:
             raise Refusal("draining", say("the server is not ready"), retry_after=1.0)
-        return await model.server.classify(texts, seconds=seconds, truncate=truncate)
+        version = model.pick()
+        try:
+            return await version.server.classify(texts, seconds=seconds, truncate=truncate), version
+        finally:
+            self._look_after(model)
+
+    async def exchange(self, name: str, folder: Path, share: float) -> Version:
+        """Open another bundle for a name, and let it answer: all requests from now on, or a share of them on trial.
+
+        Raises:
+            Refusal: the folder lies elsewhere than it may, the bundle is damaged, or answers other labels.
+        """
+        model = self.find(name)
+        if self.bundles is None or not folder.resolve().is_relative_to(self.bundles.resolve()):
+            raise Refusal("forbidden", say("bundles have to lie in the folder that --bundles names"), parameter="bundle")
+        try:
+            version = await asyncio.to_thread(model.opening.open, next(model.numbers), folder)
+        except (SmeltError, OSError) as error:
+            _LOG.warning("%s: %s", name, error)
+            raise Refusal("unprocessable", say("the bundle was refused; the server's log has the reason"), parameter="bundle") from None
+        if version.bundle.labels != model.bundle.labels:
+            raise Refusal("unprocessable", say("the bundle answers other labels"), parameter="bundle")
+        version.start()
+        if model.canary:
+            self._retire(model.canary)
+            model.canary = None
+        if share < 1:
+            model.canary, model.share = version, share
+            model.tell(say("version {number} is on trial for {share:.0%} of the requests", number=version.number, share=share))
+        else:
+            self._put_first(model, version)
+        return version
+
+    def promote(self, name: str) -> Version:
+        """Let the version on trial answer all requests.
+
+        Raises:
+            Refusal: none is on trial.
+        """
+        model = self.find(name)
+        if model.canary is None:
+            raise Refusal("bad_request", say("no version is on trial"))
+        version, model.canary = model.canary, None
+        self._put_first(model, version)
+        return version
+
+    def roll_back(self, name: str, reason: str = "") -> Version:
+        """End the trial; where there is none, let the version before answer again.
+
+        Raises:
+            Refusal: there is neither.
+        """
+        model = self.find(name)
+        if model.canary:
+            gone, model.canary = model.canary, None
+        elif model.previous:
+            gone, model.current, model.previous = model.current, model.previous, None
+        else:
+            raise Refusal("bad_request", say("there is nothing to go back to"))
+        self._retire(gone)
+        model.tell(say("version {number} was taken back", number=gone.number) + (f": {reason}" if reason else ""))
+        return model.current
 
     def observe(self) -> None:
         """Write down how much waits now."""
         for model in self.models.values():
-            queue = model.server.worker.queue
-            self.metrics.waiting.labels(model.name).set(len(queue))
-            self.metrics.waiting_tokens.labels(model.name).set(queue.tokens)
+            queues = [version.server.worker.queue for version in model.versions()]
+            self.metrics.waiting.labels(model.name).set(sum(map(len, queues)))
+            self.metrics.waiting_tokens.labels(model.name).set(sum(queue.tokens for queue in queues))
+            if model.current.shadow:
+                self.metrics.observe_shadow(model.name, model.current.shadow.look())
 
+    def _put_first(self, model: Model, version: Version) -> None:
+        before, model.current = model.current, version
+        if model.previous:
+            self._retire(model.previous)
+        model.previous = before
+        model.tell(say("version {number} answers", number=version.number))
 
-def open_threads(folder: Path) -> int:
-    """Return with how many threads a bundle answered a single text fastest, as its manifest says."""
-    return max(1, read_manifest(folder).threads)
+    def _look_after(self, model: Model) -> None:
+        """Take back what fails, or, where that is asked for, what has drifted from its reference."""
+        if (model.canary and model.canary.fails) or (model.previous and model.current.fails):
+            self.roll_back(model.name, say("its batches failed"))
+        elif self.rolls_back_on_alarm:
+            on_trial = model.canary or (model.current if model.previous else None)
+            if on_trial and on_trial.alarmed:
+                self.roll_back(model.name, say("it answers differently from the reference more often than certification bounded"))
+
+    @staticmethod
+    def _retire(version: Version) -> None:
+        """Let a version work off what waits for it, and end."""
+        asyncio.get_running_loop().run_in_executor(None, version.stop)

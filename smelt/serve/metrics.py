@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from smelt.serve.shadow import Seen
 from smelt.serve.worker import Run
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -35,6 +36,12 @@ class Metrics:
         self.labels = Counter("smelt_answers", "Answers, by label.", ["model", "label"], registry=own)
         self.confidence = Histogram("smelt_confidence", "Calibrated confidence of the answers.", model, buckets=_CONFIDENCES, registry=own)
         self.failures = Counter("smelt_failed_batches", "Batches on which the model failed.", model, registry=own)
+        self.compared = Gauge("smelt_shadow_compared", "Texts that the reference answered too.", model, registry=own)
+        self.changed_lower = Gauge(
+            "smelt_shadow_disagreement_lower", "Bound from below of the share answered differently.", model, registry=own
+        )
+        self.changed_upper = Gauge("smelt_shadow_disagreement_upper", "Bound from above of it.", model, registry=own)
+        self.alarm = Gauge("smelt_shadow_alarm", "1: more is answered differently than certification bounded.", model, registry=own)
         self.ready = Gauge("smelt_ready", "1 while the server takes requests.", registry=own)
 
     def watch(self, name: str, *, pads: bool) -> Callable[[Run], None]:
@@ -64,6 +71,13 @@ class Metrics:
                 confidence.observe(sure)
 
         return hear
+
+    def observe_shadow(self, name: str, seen: Seen) -> None:
+        """Write down what the comparison of a model with its reference says."""
+        self.compared.labels(name).set(seen.compared)
+        self.changed_lower.labels(name).set(seen.bounds.lower)
+        self.changed_upper.labels(name).set(seen.bounds.upper)
+        self.alarm.labels(name).set(bool(seen.alarm))
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

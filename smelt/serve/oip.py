@@ -103,7 +103,7 @@ async def metadata(call: Call) -> dict[str, Any]:
     """`GET /v2/models/{model}`."""
     model = _find(call)
     return {
-        "name": model.name, "versions": [str(model.version)], "platform": f"smelt_{model.bundle.manifest.runtime}",
+        "name": model.name, "versions": [str(model.current.number)], "platform": f"smelt_{model.bundle.manifest.runtime}",
         "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
         "outputs": [
             {"name": "label", "datatype": "BYTES", "shape": [-1]}, {"name": "confidence", "datatype": "FP32", "shape": [-1]},
@@ -139,8 +139,8 @@ async def infer(call: Call) -> dict[str, Any] | Response:
 
 def _find(call: Call) -> Model:
     model, said = call.house.find(call.request.path_params["model"]), call.request.path_params.get("version")
-    if said is not None and said != str(model.version):
-        raise Refusal("not_found", say("there is no such version; there is: {version}", version=model.version))
+    if said is not None and said != str(model.current.number):
+        raise Refusal("not_found", say("there is no such version; there is: {version}", version=model.current.number))
     return model
 
 
@@ -212,7 +212,7 @@ def _respond(model: Model, number: str | None, tensors: dict[str, tuple[np.ndarr
         else:
             entry["data"] = [one.decode() for one in values.tolist()] if texts else values.reshape(-1).tolist()
         outputs.append(entry)
-    found: dict[str, Any] = {"model_name": model.name, "model_version": str(model.version), "outputs": outputs}
+    found: dict[str, Any] = {"model_name": model.name, "model_version": str(model.current.number), "outputs": outputs}
     if number is not None:
         found["id"] = number
     if not tail:

@@ -107,6 +107,6 @@ def card(model: Model) -> ModelCard:
     """Return what is told of a model."""
     manifest = model.bundle.manifest
     return ModelCard(
-        id=model.name, created=model.created, labels=list(model.bundle.labels), runtime=manifest.runtime, precision=manifest.precision,
-        certified=manifest.certified, sha256=model.sha,
+        id=model.name, created=model.current.created, labels=list(model.bundle.labels), runtime=manifest.runtime,
+        precision=manifest.precision, certified=manifest.certified, sha256=model.current.sha,
     )  # fmt: skip

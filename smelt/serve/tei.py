@@ -71,7 +71,7 @@ async def info(call: Call) -> dict[str, Any]:
     house, model = call.house, call.house.find(None)
     labels = model.bundle.labels
     return Info(
-        model_id=model.name, model_sha=model.sha, model_dtype=model.bundle.manifest.precision,
+        model_id=model.name, model_sha=model.current.sha, model_dtype=model.bundle.manifest.precision,
         model_type={
             "classifier": {
                 "id2label": {str(number): label for number, label in enumerate(labels)},

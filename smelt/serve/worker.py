@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +22,7 @@ _WARM_SHAPES = ((1, 8), (8, 8), (1, 64), (8, 64), (1, 16), (4, 32))
 """Texts and tokens of the batches that a bundle answers before it is ready."""
 _STOP_SECONDS = 10.0
 _USUAL_BATCH = 8
+_LOW_PRIORITY = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Worker:
         self.cost = Cost(pads=bundle.manifest.runtime != "numpy" and bundle.codec.windows is None)
         self.queue = Queue(self.cost, limits)
         self.busy_until = 0.0
+        self.polite = False
+        """Whether its thread gives way to all others; where the system can do that."""
         self._done, self._expired = done, expired
         self._changed = threading.Condition()
         self._stopping = False
@@ -104,6 +109,8 @@ class Worker:
         return self.bundle.codec.encode([" ".join(["the"] * max(1, tokens - 2))] * texts)
 
     def _work(self) -> None:
+        if self.polite and sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
         while True:
             with self._changed:
                 while not len(self.queue) and not self._stopping:

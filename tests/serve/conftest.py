@@ -18,7 +18,7 @@ from smelt.serve.guard import Rules
 from smelt.serve.house import House, Model
 from smelt.serve.limits import Limits
 from smelt.serve.run import Place, listen
-from smelt.serve.service import Server
+from smelt.serve.version import Opening
 from tests.runtime.conftest import FACTS, codec, sealed_bundle, static_network  # noqa: F401
 
 
@@ -126,9 +126,8 @@ def start():
 def house_of():
     def make(bundle, name="tiny", **limits):
         house = House(Limits(**limits))
-        server = Server(bundle, house.limits)
-        server.hear(house.metrics.watch(name, pads=True))
-        house.models[name] = Model(name, None, server, 7, "0" * 64)
+        opening = Opening(name=name, limits=house.limits, metrics=house.metrics)
+        house.models[name] = Model(opening, opening.take(1, None, bundle))
         return house
 
     return make
