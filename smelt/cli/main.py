@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_bench(commands)
     _add_serve(commands)
+    _add_explain(commands)
     _add_rest(commands)
     return parser
 
@@ -192,7 +193,10 @@ def _add_serve(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--max-wait", type=float, default=2.0, metavar="SECONDS", help=say("what would wait longer is refused at once"))
     parser.add_argument("--max-bytes", type=int, default=2_000_000, metavar="N", help=say("bytes of a request"))
     parser.add_argument("--max-inputs", type=int, default=1_024, metavar="N", help=say("texts of a request"))
-    parser.add_argument("--reference", metavar="BUNDLE", help=say("what a share of the texts is answered by too: does the bundle keep up?"))
+    parser.add_argument(
+        "--reference", action="append", default=[], metavar="[NAME=]BUNDLE",
+        help=say("what a share of the texts is answered by too: does the bundle keep up?"),
+    )  # fmt: skip
     parser.add_argument("--shadow", metavar="SHARE", help=say("that share; default 1%% where there is a reference"))
     parser.add_argument(
         "--bundles", dest="bundles_in", metavar="DIR", help=say("folder from which bundles may be put in another's place while it serves")
@@ -209,6 +213,27 @@ def _add_serve(commands: argparse._SubParsersAction) -> None:
     key.add_argument(
         "--scope", action="append", choices=("predict", "metrics", "admin"), help=say("what it may do; default predict; repeat for more")
     )
+
+
+def _add_explain(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "explain", say("say which words made an answer, and which would change it"))
+    parser.add_argument("model", metavar="BUNDLE", help=say("bundle folder, or a run's train/model"))
+    parser.add_argument("input", metavar="TEXT|FILE", help=say("a text, or csv, tsv, jsonl or parquet"))
+    parser.add_argument("--text", metavar="COL", help=say("column of the documents; default the one of training, else `text`"))
+    parser.add_argument(
+        "--method", choices=("occlusion", "shapley", "gradients"),
+        help=say("default: the more faithful of occlusion and shapley, measured; gradients need a run's train/model"),
+    )  # fmt: skip
+    parser.add_argument("--label", metavar="LABEL", help=say("explain this label; default the one that is answered"))
+    parser.add_argument("--texts", type=int, default=20, metavar="N", help=say("texts of a file that are explained; default 20"))
+    parser.add_argument(
+        "--global",
+        dest="whole",
+        action="store_true",
+        help=say("the whole model too: a few words and a small tree that answer nearly alike"),
+    )
+    parser.add_argument("--json", action="store_true", help=say("print one JSON document"))
+    parser.add_argument("--html", metavar="FILE", help=say("write a page instead"))
 
 
 def _add_rest(commands: argparse._SubParsersAction) -> None:

@@ -4,6 +4,7 @@ import argparse
 import ipaddress
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from smelt.errors import UsageFault
@@ -32,7 +33,7 @@ def main(options: argparse.Namespace) -> int:
     place = Place(host=options.host, port=options.port)
     bundles = named(options.bundles)
     house = House(limits, Path(options.bundles_in) if options.bundles_in else None, rolls_back_on_alarm=options.rollback_on_alarm)
-    watching = Watching(reference=Path(options.reference) if options.reference else None, share=_share(options))
+    share, references = _share(options), _references(options.reference, bundles)
     logging.getLogger("smelt.serve").setLevel(logging.INFO if options.log_requests else logging.WARNING)
 
     def tell(address: str) -> None:
@@ -40,7 +41,7 @@ def main(options: argparse.Namespace) -> int:
 
     with listen(place) as listener:
         for name, folder in bundles.items():
-            house.open(name, folder, threads=options.threads, watching=watching)
+            house.open(name, folder, threads=options.threads, watching=Watching(reference=references.get(name), share=share))
         serve(house, rules, place, listener, tell)
     print(say("ended; every request that was taken on was answered"), file=sys.stderr)
     return 0
@@ -64,6 +65,24 @@ def named(bundles: list[str]) -> dict[str, Path]:
                 say("two bundles are named '{name}'", name=name), step=say("Name them: smelt serve first=FOLDER second=FOLDER")
             )
         found[name] = folder
+    return found
+
+
+def _references(said: list[str], bundles: Mapping[str, Path]) -> dict[str, Path]:
+    """Return with which bundle each one is compared.
+
+    Raises:
+        UsageFault: it is not clear which one is meant.
+    """
+    found: dict[str, Path] = {}
+    for one in said:
+        name, equals, path = one.partition("=")
+        if not equals and len(bundles) > 1:
+            raise UsageFault(say("--reference {said}: of which bundle?", said=one), step=say("Write NAME=FOLDER."))
+        name = name if equals else next(iter(bundles))
+        if name not in bundles:
+            raise UsageFault(say("--reference {said}: no bundle is named {name}", said=one, name=name))
+        found[name] = Path(path if equals else one)
     return found
 
 

@@ -58,6 +58,8 @@ def _write_choice(context: Context, judgment: Judgment, source: Path, folder: Pa
     manifest = read_manifest(source)
     shutil.copytree(source, folder)
     write_profile(folder, _profile(context, source))
+    frontier = {"candidates": [asdict(one) for one in judgment.candidates]}
+    (folder / "frontier.json").write_text(json.dumps(frontier, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / "verdict.json").write_text(json.dumps(asdict(judgment.verdict), indent=2, ensure_ascii=False), encoding="utf-8")
     chosen, reference = (next(one for one in judgment.candidates if test(one)) for test in (_is_chosen, _is_reference))
     (folder / "README.md").write_text(model_card(card_facts(context, judgment.verdict, chosen, reference)), encoding="utf-8")

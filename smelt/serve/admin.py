@@ -20,12 +20,50 @@ class ExchangeRequest(BaseModel):
     share: float = Field(default=1.0, gt=0, le=1, description="of the requests that it answers; below 1 on trial")
 
 
+class VersionFacts(BaseModel):
+    """Of a bundle that is open."""
+
+    number: int
+    sha256: str
+    created: int
+    name: str
+    runtime: str
+    precision: str
+    certified: bool
+    waiting: int
+    failed: int = Field(description="of the last 20 batches")
+    promise: dict[str, Any] | None = Field(description="what certification said")
+    shadow: dict[str, Any] | None = Field(description="how it compares with its reference")
+    drift: dict[str, Any] | None = Field(description="how far its texts are from those of training")
+
+
+class ModelFacts(BaseModel):
+    """Of a name that clients ask."""
+
+    name: str
+    share: float = Field(description="of the requests that the version on trial answers")
+    news: str
+    versions: dict[str, VersionFacts]
+
+
+class LiveFacts(BaseModel):
+    """Of the server."""
+
+    models: list[ModelFacts]
+    ready: bool
+    figures: dict[str, float]
+
+
 EXCHANGE = TypeAdapter(ExchangeRequest)
 
 
 async def live(call: Call) -> dict[str, Any]:
     """`GET /live`: each model's versions, what waits, how it compares with its reference, how its texts have drifted."""
-    return {"models": [_told(model) for model in call.house.models.values()], "ready": call.house.ready}
+    return {
+        "models": [_told(model) for model in call.house.models.values()],
+        "ready": call.house.ready,
+        "figures": call.house.metrics.recent.look(),
+    }
 
 
 async def exchange(call: Call) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One request of a client: its body, its deadline, its answer's headers; and what all routes do alike."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from smelt.serve.service import Reply
 TIMEOUT = "x-request-timeout-ms"
 """Header by which a client says how long it will wait."""
 _CLOSED = 499
+_LOG = logging.getLogger("smelt.serve")
 _TRACER = trace.get_tracer("smelt")
 
 
@@ -43,7 +45,7 @@ class Call:
         """
         return parse(self.raw, shape, self.house.limits)
 
-    async def classify(self, model: Model, texts: list[str], *, parameter: str, truncate: bool = True) -> Reply:
+    async def classify(self, model: Model, texts: list[str], *, parameter: str, truncate: bool = True, checked: bool = False) -> Reply:
         """Answer some texts; note in the headers where the time went.
 
         Args:
@@ -51,11 +53,13 @@ class Call:
             texts: of the request.
             parameter: field that they came in.
             truncate: whether texts may be cut.
+            checked: whether they need no check, as they are ours.
 
         Raises:
             Refusal: see `Server.classify`; or there are too many texts, or too long ones.
         """
-        check_texts(texts, self.house.limits, parameter)
+        if not checked:
+            check_texts(texts, self.house.limits, parameter)
         with _TRACER.start_as_current_span("smelt.classify", attributes={"smelt.model": model.name, "smelt.texts": len(texts)}) as span:
             reply, version = await self.house.classify(model, texts, seconds=self._seconds(), truncate=truncate)
             span.set_attribute("smelt.tokens", reply.tokens)
@@ -93,6 +97,9 @@ def endpoint(house: House, namespace: Namespace, handler: Handler) -> Callable[[
             return refuse(refusal, namespace)
         except ClientLeft:
             return Response(status_code=_CLOSED)
+        except Exception:  # noqa: BLE001  whatever it was, the client gets an answer, and the log the reason
+            _LOG.exception("%s %s failed", request.method, request.scope["route"].path)
+            return refuse(Refusal("internal", say("the server failed on this request; its log has the reason")), namespace)
 
     return answer
 

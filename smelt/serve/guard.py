@@ -1,4 +1,4 @@
-"""What every request passes: its number, hostile Host and Origin headers, keys, and a last answer where ours fails."""
+"""What every request passes: its number, hostile Host and Origin headers, keys, the figures of its answer."""
 
 import logging
 import re
@@ -67,17 +67,14 @@ class Guard:
             await self.app(scope, receive, sent)
         except Refusal as refusal:
             await refuse(refusal, namespace_of(scope["path"], scope["method"]))(scope, receive, sent)
-        except Exception:  # noqa: BLE001  whatever it was, the client gets an answer, and the log the reason
-            _LOG.exception("request %s failed", number)
-            fault = Refusal("internal", say("the server failed on this request; its log has the reason under {number}", number=number))
-            if status[0] == 500:
-                await refuse(fault, namespace_of(scope["path"], scope["method"]))(scope, receive, sent)
         finally:
             metrics.in_flight.dec()
             route = scope["route"].path if scope.get("route") is not None else "other"
             seconds = time.perf_counter() - started
             metrics.requests.labels(route, str(status[0])).inc()
             metrics.seconds.labels(route).observe(seconds)
+            if scope["method"] == "POST":
+                metrics.recent.add(time.monotonic(), seconds, status[0])
             # No text of a client is ever logged.
             _LOG.info("%s %s %s %d %.1f ms", number, scope["method"], route, status[0], seconds * 1000)
 
@@ -93,7 +90,7 @@ class Guard:
         if "*" not in self.rules.hosts and _without_port(host) not in (*_LOOPBACK, *self.rules.hosts):
             raise Refusal("forbidden", say("this host is not served; see --allow-host"))
         self._check_site(method, headers, host)
-        if self.rules.keys and path not in ("/", "/page.js", "/page.css"):
+        if self.rules.keys and not _is_page(path, method):
             self._check_key(headers, _scope_of(path))
 
     def _check_site(self, method: str, headers: Headers, host: str) -> None:
@@ -122,6 +119,11 @@ def namespace_of(path: str, method: str = "POST") -> Namespace:
     if path.startswith("/v1/") or path == "/classify":
         return "openai"
     return "tei" if path in ("/predict", "/info") or (path == "/" and method == "POST") else "own"
+
+
+def _is_page(path: str, method: str) -> bool:
+    """Say whether this is the page itself: whoever reaches it may see it, and give it a key."""
+    return method == "GET" and (path in ("/", "/docs", "/openapi.json") or path.startswith("/page/"))
 
 
 def _scope_of(path: str) -> Scope:

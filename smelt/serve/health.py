@@ -2,12 +2,26 @@
 
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from smelt.language import say
 from smelt.serve.call import Call
 from smelt.serve.faults import Refusal
 from smelt.serve.metrics import CONTENT_TYPE
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Ready(BaseModel):
+    """Bundles are open and warm."""
+
+    status: str
+    models: list[str]
 
 
 async def live(_call: Call) -> dict[str, Any]:

@@ -171,7 +171,7 @@ class House:
         """
         model = self.find(name)
         if model.canary is None:
-            raise Refusal("bad_request", say("no version is on trial"))
+            raise Refusal("conflict", say("no version is on trial"))
         version, model.canary = model.canary, None
         self._put_first(model, version)
         return version
@@ -188,7 +188,7 @@ class House:
         elif model.previous:
             gone, model.current, model.previous = model.current, model.previous, None
         else:
-            raise Refusal("bad_request", say("there is nothing to go back to"))
+            raise Refusal("conflict", say("there is nothing to go back to"))
         self._retire(gone)
         model.tell(say("version {number} was taken back", number=gone.number) + (f": {reason}" if reason else ""))
         return model.current

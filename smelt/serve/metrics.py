@@ -1,5 +1,7 @@
 """What Prometheus reads: requests, queue, batches, padding, latencies, answers per label, confidence."""
 
+import time
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +13,39 @@ from smelt.serve.worker import Run
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _TEXTS = (1, 2, 4, 8, 16, 32, 64, 128)
 _CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+_RECENT, _MINUTE = 20_000, 60.0
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Recent:
+    """The last requests, for people; Prometheus has its own."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._last: deque[tuple[float, float, int]] = deque(maxlen=_RECENT)
+
+    def add(self, ended: float, seconds: float, status: int) -> None:
+        """Take a request in.
+
+        Args:
+            ended: when, on a clock that only rises.
+            seconds: it took.
+            status: of its answer.
+        """
+        self._last.append((ended, seconds, status))
+
+    def look(self) -> dict[str, float]:
+        """Return rate, latencies in milliseconds, and the share that was refused, over the last minute."""
+        now = time.monotonic()
+        kept = [one for one in self._last if one[0] > now - _MINUTE]
+        seconds = np.array([one[1] for one in kept]) * 1000
+        if not len(kept):
+            return {"requests": 0.0, "per_second": 0.0, "p50_ms": 0.0, "p99_ms": 0.0, "refused": 0.0}
+        return {
+            "requests": float(len(kept)), "per_second": len(kept) / max(1.0, now - kept[0][0]),
+            "p50_ms": float(np.percentile(seconds, 50)), "p99_ms": float(np.percentile(seconds, 99)),
+            "refused": sum(one[2] in (429, 503, 504) for one in kept) / len(kept),
+        }  # fmt: skip
 
 
 class Metrics:
@@ -20,6 +54,7 @@ class Metrics:
     def __init__(self) -> None:
         """Begin at zero."""
         own = self.registry = CollectorRegistry()
+        self.recent = Recent()
         model = ["model"]
         self.requests = Counter("smelt_requests", "Requests answered, by route and status.", ["route", "status"], registry=own)
         self.seconds = Histogram(

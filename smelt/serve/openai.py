@@ -2,8 +2,9 @@
 
 import time
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Len
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from smelt.serve.call import Call
@@ -15,7 +16,7 @@ class ClassifyRequest(BaseModel):
 
     model_config = ConfigDict(strict=True)
     model: str | None = Field(default=None, description="name of a model; the first one by default")
-    input: str | list[str] = Field(description="a text, or a list of them")
+    input: str | Annotated[list[str], Len(min_length=1)] = Field(description="a text, or a list of them")
 
 
 class Classified(BaseModel):

@@ -1,22 +1,24 @@
 """The routes of text-embeddings-inference for classifiers: `/predict`, `/info`; and `POST /`, as Hugging Face's InferenceClient asks."""
 
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Len
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from smelt.language import say
 from smelt.serve.call import Call
-from smelt.serve.faults import Refusal
 from smelt.serve.house import Model
 from smelt.serve.service import Reply
+
+One = Annotated[list[str], Len(min_length=1, max_length=1)]
+"""A text in a list of its own; two would be a pair, which our models do not read."""
 
 
 class PredictRequest(BaseModel):
     """A text, or a batch: a list of lists of one text."""
 
     model_config = ConfigDict(strict=True)
-    inputs: str | list[str] | list[list[str]] = Field(description="a text, or a batch as a list of lists of one text")
+    inputs: str | One | Annotated[list[One], Len(min_length=1)] = Field(description="a text, or a batch as a list of lists of one text")
     truncate: bool = Field(default=False, description="whether texts may be cut to what the model reads")
     raw_scores: bool = Field(default=False, description="log-probabilities instead of probabilities")
 
@@ -86,21 +88,12 @@ async def info(call: Call) -> dict[str, Any]:
 
 
 def _texts(inputs: str | list[str] | list[list[str]]) -> tuple[list[str], bool]:
-    """Return the texts and whether they were given as a batch.
-
-    Raises:
-        Refusal: pairs, which our models do not read.
-    """
+    """Return the texts and whether they were given as a batch."""
     if isinstance(inputs, str):
         return [inputs], False
-    if all(isinstance(one, str) for one in inputs):
-        if len(inputs) > 1:
-            raise Refusal("unprocessable", say('pairs of texts are not read; a batch is written [["…"], ["…"]]'), parameter="inputs")
-        return [one for one in inputs if isinstance(one, str)], False
-    texts = [one[0] for one in inputs if isinstance(one, list) and len(one) == 1]
-    if len(texts) < len(inputs):
-        raise Refusal("unprocessable", say('pairs of texts are not read; a batch is written [["…"], ["…"]]'), parameter="inputs")
-    return texts, True
+    if isinstance(inputs[0], str):
+        return [inputs[0]], False
+    return [one[0] for one in inputs], True
 
 
 def _scores(model: Model, reply: Reply, *, logs: bool) -> list[list[dict[str, Any]]]:

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smelt.errors import BundleFault
+from smelt.errors import BundleFault, UsageFault
 from smelt.language import say
 from smelt.run.disk import sha256_file
 from smelt.runtime.bundle import Bundle, open_bundle
@@ -106,9 +106,21 @@ class Opening:
         if profile := read_profile(folder):
             version.drift = Drift(profile, getattr(bundle.codec.encoder, "unknown", None))
         if self.watching.reference and self.watching.share:
-            version.shadow = Shadow(open_bundle(self.watching.reference, threads=1), self.watching.share, version.promise)
+            version.shadow = Shadow(self._reference(self.watching.reference, bundle), self.watching.share, version.promise)
         version.server.worker.warm()
         return version
+
+    @staticmethod
+    def _reference(folder: Path, bundle: Bundle) -> Bundle:
+        """Open what to compare with.
+
+        Raises:
+            UsageFault: it answers other labels.
+        """
+        found = open_bundle(folder, threads=1)
+        if set(found.labels) != set(bundle.labels):
+            raise UsageFault(say("{folder}: the reference answers other labels than the bundle", folder=folder))
+        return found
 
     def take(self, number: int, folder: Path, bundle: Bundle) -> Version:
         """Return a bundle that is open already."""

@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,7 +128,7 @@ def house_of():
     def make(bundle, name="tiny", **limits):
         house = House(Limits(**limits))
         opening = Opening(name=name, limits=house.limits, metrics=house.metrics)
-        house.models[name] = Model(opening, opening.take(1, None, bundle))
+        house.models[name] = Model(opening, opening.take(1, Path("nowhere"), bundle))
         return house
 
     return make

@@ -63,8 +63,8 @@ def test_a_share_of_the_requests_goes_to_the_version_on_trial(start, house, fold
     assert client.post("/admin/models/tiny/promote", {}).json["versions"]["current"]["number"] == 2
     assert client.post("/predict", {"inputs": "rate"}).headers["x-model-version"] == "2"
     assert client.post("/admin/models/tiny/rollback", {}).json["versions"]["current"]["number"] == 1
-    assert client.post("/admin/models/tiny/rollback", {}).status == 400
-    assert client.post("/admin/models/tiny/promote", {}).status == 400
+    assert client.post("/admin/models/tiny/rollback", {}).status == 409
+    assert client.post("/admin/models/tiny/promote", {}).status == 409
 
 
 def test_what_may_not_be_opened_is_refused_and_the_old_one_answers(start, house, folders, tmp_path):

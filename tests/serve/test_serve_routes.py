@@ -25,12 +25,12 @@ def test_predict_answers_as_text_embeddings_inference_does(client, sealed_bundle
     assert "inference;dur=" in response.headers["server-timing"]
 
 
-@pytest.mark.parametrize("inputs", [["a", "b"], [["a", "b"]], [["a"], ["b", "c"]]])
-def test_pairs_are_refused_with_the_way_to_write_a_batch(client, inputs):
+@pytest.mark.parametrize("inputs", [["a", "b"], [["a", "b"]], [["a"], ["b", "c"]], [], [[]]])
+def test_pairs_are_refused(client, inputs):
     response = client.post("/predict", {"inputs": inputs})
     assert response.status == 422
     assert response.json["error_type"] == "validation"
-    assert '[["…"], ["…"]]' in response.json["error"]
+    assert response.json["error"].startswith("inputs")
 
 
 def test_truncation_is_told_or_refused(client):
@@ -118,7 +118,7 @@ def test_the_open_inference_protocol_reads_and_writes_binary_tensors(client, sea
 @pytest.mark.parametrize(
     "change",
     [
-        {"datatype": "FP32"}, {"shape": [3]}, {"shape": [-1, -2]}, {"data": [1, 2]}, {"data": [["a", ["b"]]]},
+        {"shape": [3]}, {"shape": [-1, -2]}, {"data": [1, 2]}, {"data": [["a", ["b"]]]},
         {"parameters": {"binary_data_size": 99}}, {"parameters": {"binary_data_size": "9"}}, {"data": []},
     ],
 )  # fmt: skip
