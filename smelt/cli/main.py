@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done · 1 failed while running · 2 usage or recipe fault · 3 not certified · 4 data fault · 5 environment or I/O · 130 interrupted.
     """
     options = _parser().parse_args(arguments)
+    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     _prepare_streams()
     try:
         return importlib.import_module(f"smelt.cli.{options.module}").main(options)
@@ -184,6 +185,7 @@ def _add_serve(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--host", default="127.0.0.1", help=say("address to listen on; others than this machine's own need --keys"))
     parser.add_argument("--port", type=int, default=8080, help=say("port to listen on; 0 takes a free one"))
     parser.add_argument("--threads", type=int, metavar="N", help=say("CPU threads of each bundle; default the fastest for one text"))
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help=say("processes that answer, on cores of their own; default 1"))
     parser.add_argument("--keys", metavar="FILE", help=say("API keys, made by smelt key"))
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help=say("a name that requests may call this server by")

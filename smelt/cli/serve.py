@@ -9,6 +9,7 @@ from pathlib import Path
 
 from smelt.errors import UsageFault
 from smelt.language import say
+from smelt.serve.crew import Crew, inherited, tell_ready
 from smelt.serve.guard import Rules
 from smelt.serve.house import House
 from smelt.serve.keys import read_keys
@@ -39,10 +40,29 @@ def main(options: argparse.Namespace) -> int:
     def tell(address: str) -> None:
         print(say("{names} at {address} (Ctrl+C ends)", names=", ".join(house.models), address=address), flush=True)
 
-    with listen(place) as listener:
+    member = inherited()
+    if options.workers > 1 and member is None:
+        return _lead(options, place, bundles)
+    with member or listen(place) as listener:
         for name, folder in bundles.items():
             house.open(name, folder, threads=options.threads, watching=Watching(reference=references.get(name), share=share))
-        serve(house, rules, place, listener, tell)
+        serve(house, rules, place, listener, tell if member is None else lambda _address: tell_ready())
+    if member is None:
+        print(say("ended; every request that was taken on was answered"), file=sys.stderr)
+    return 0
+
+
+def _lead(options: argparse.Namespace, place: Place, bundles: Mapping[str, Path]) -> int:
+    """Start several processes that answer at one address."""
+    if options.bundles_in:
+        raise UsageFault(
+            say("--bundles goes with one process"), step=say("Leave --workers out, or start the server again for another bundle.")
+        )
+    with listen(place) as listener:
+        address = f"http://{place.host}:{listener.getsockname()[1]}"
+        names = ", ".join(bundles)
+        crew = Crew(options.arguments, options.workers, listener)
+        crew.work(lambda: print(say("{names} at {address} (Ctrl+C ends)", names=names, address=address), flush=True))
     print(say("ended; every request that was taken on was answered"), file=sys.stderr)
     return 0
 

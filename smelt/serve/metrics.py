@@ -1,12 +1,15 @@
 """What Prometheus reads: requests, queue, batches, padding, latencies, answers per label, confidence."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
+from smelt.serve.crew import METRICS
 from smelt.serve.shadow import Seen
 from smelt.serve.worker import Run
 
@@ -60,9 +63,11 @@ class Metrics:
         self.seconds = Histogram(
             "smelt_request_seconds", "From the request's first byte to the answer.", ["route"], buckets=_SECONDS, registry=own
         )
-        self.in_flight = Gauge("smelt_requests_in_flight", "Requests that are being answered.", registry=own)
-        self.waiting = Gauge("smelt_queue_texts", "Texts that wait.", model, registry=own)
-        self.waiting_tokens = Gauge("smelt_queue_tokens", "Tokens of the texts that wait.", model, registry=own)
+        self.in_flight = Gauge("smelt_requests_in_flight", "Requests that are being answered.", registry=own, multiprocess_mode="livesum")
+        self.waiting = Gauge("smelt_queue_texts", "Texts that wait.", model, registry=own, multiprocess_mode="livesum")
+        self.waiting_tokens = Gauge(
+            "smelt_queue_tokens", "Tokens of the texts that wait.", model, registry=own, multiprocess_mode="livesum"
+        )
         self.queued = Histogram("smelt_queue_seconds", "A text has waited before its batch began.", model, buckets=_SECONDS, registry=own)
         self.inference = Histogram("smelt_batch_seconds", "A batch took.", model, buckets=_SECONDS, registry=own)
         self.texts = Histogram("smelt_batch_texts", "Texts of a batch.", model, buckets=_TEXTS, registry=own)
@@ -71,13 +76,27 @@ class Metrics:
         self.labels = Counter("smelt_answers", "Answers, by label.", ["model", "label"], registry=own)
         self.confidence = Histogram("smelt_confidence", "Calibrated confidence of the answers.", model, buckets=_CONFIDENCES, registry=own)
         self.failures = Counter("smelt_failed_batches", "Batches on which the model failed.", model, registry=own)
-        self.compared = Gauge("smelt_shadow_compared", "Texts that the reference answered too.", model, registry=own)
-        self.changed_lower = Gauge(
-            "smelt_shadow_disagreement_lower", "Bound from below of the share answered differently.", model, registry=own
+        self.compared = Gauge(
+            "smelt_shadow_compared", "Texts that the reference answered too.", model, registry=own, multiprocess_mode="livesum"
         )
-        self.changed_upper = Gauge("smelt_shadow_disagreement_upper", "Bound from above of it.", model, registry=own)
-        self.alarm = Gauge("smelt_shadow_alarm", "1: more is answered differently than certification bounded.", model, registry=own)
-        self.ready = Gauge("smelt_ready", "1 while the server takes requests.", registry=own)
+        self.changed_lower = Gauge(
+            "smelt_shadow_disagreement_lower",
+            "Bound from below of the share answered differently.",
+            model,
+            registry=own,
+            multiprocess_mode="livemax",
+        )
+        self.changed_upper = Gauge(
+            "smelt_shadow_disagreement_upper", "Bound from above of it.", model, registry=own, multiprocess_mode="livemax"
+        )
+        self.alarm = Gauge(
+            "smelt_shadow_alarm",
+            "1: more is answered differently than certification bounded.",
+            model,
+            registry=own,
+            multiprocess_mode="livemax",
+        )
+        self.ready = Gauge("smelt_ready", "1 while the server takes requests.", registry=own, multiprocess_mode="livemax")
 
     def watch(self, name: str, *, pads: bool) -> Callable[[Run], None]:
         """Return what takes a model's batches in.
@@ -115,5 +134,9 @@ class Metrics:
         self.alarm.labels(name).set(bool(seen.alarm))
 
     def text(self) -> bytes:
-        """Return everything in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """Return everything in Prometheus' text format; of all processes, where there are several."""
+        if os.environ.get(METRICS) is None:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)
+        return generate_latest(together)

@@ -17,6 +17,7 @@ from smelt.serve.guard import Rules
 from smelt.serve.house import House
 
 _BACKLOG = 2048
+_OBSERVE_SECONDS = 1.0
 _LOG = logging.getLogger("smelt.serve")
 
 
@@ -76,12 +77,21 @@ def serve(house: House, rules: Rules, place: Place, listener: socket.socket, tel
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(ValueError, NotImplementedError):  # not in the main thread: whoever started us ends us
                 loop.add_signal_handler(number, lambda: loop.create_task(_end(house, server, place)))
+        observing = loop.create_task(_observe(house))
         host, port = listener.getsockname()[:2]
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         await server.serve(sockets=[listener])
+        observing.cancel()
         await house.stop()
 
     asyncio.run(work())
+
+
+async def _observe(house: House) -> None:
+    """Write down once a second how much waits, so that it is known whichever process is asked."""
+    while True:
+        house.observe()
+        await asyncio.sleep(_OBSERVE_SECONDS)
 
 
 async def _end(house: House, server: uvicorn.Server, place: Place) -> None:

@@ -17,7 +17,7 @@ def networks():
     yield "cnn", CnnNetwork(CnnSizes(vocabulary=12, dim=5, filters=4, kernels=(2, 3), classes=3, dropout=0.0)).eval()
 
 
-@pytest.mark.parametrize(("name", "network"), networks())
+@pytest.mark.parametrize(("name", "network"), list(networks()))
 def test_the_values_are_those_of_captum(name, network):
     captum = pytest.importorskip("captum.attr")
     found = integrated_gradients(network, IDS, BASELINE, 1)
@@ -26,7 +26,7 @@ def test_the_values_are_those_of_captum(name, network):
     np.testing.assert_allclose(found, want, atol=1e-5 * np.abs(want).max())
 
 
-@pytest.mark.parametrize(("name", "network"), networks())
+@pytest.mark.parametrize(("name", "network"), list(networks()))
 def test_they_sum_to_the_difference_of_the_scores(name, network):
     found = integrated_gradients(network, IDS, BASELINE, 2, steps=400)
     with torch.no_grad():

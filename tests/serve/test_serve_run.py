@@ -101,3 +101,50 @@ def test_keys_are_made_and_shown_once(tmp_path, capsys):
     assert main(["key", "ann", "--file", str(path)]) == 2
     (tmp_path / "other.json").write_text("{}", encoding="utf-8")
     assert main(["key", "ann", "--file", str(tmp_path / "other.json")]) == 2
+
+
+@pytest.fixture
+def crew(sealed_bundle):
+    command = [sys.executable, "-m", "smelt", "serve", f"tiny={sealed_bundle}", "--port", "0", "--workers", "2"]
+    surroundings = os.environ | {"SMELT_LANG": "en"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=surroundings) as found:
+        yield found, Client(int(found.stdout.readline().split(":")[2].split()[0]))
+        if found.poll() is None:
+            found.kill()
+
+
+def members(process):
+    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True)
+    return [int(line) for line in done.stdout.split()]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts processes by ps")
+def test_several_processes_answer_at_one_address_and_one_that_dies_is_replaced(crew):
+    found, client = crew
+    first = members(found)
+    assert len(first) == 2
+    for number in range(40):
+        assert client.post("/predict", {"inputs": f"rate {number}"}).status == 200
+    lines = client.get("/metrics").raw.decode().splitlines()
+    counted = next(line for line in lines if line.startswith('smelt_requests_total{route="/predict",status="200"}'))
+    assert float(counted.split()[-1]) == 40
+    os.kill(first[0], signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while len(set(members(found)) - {first[0]}) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(set(members(found)) - {first[0]}) == 2
+    for number in range(10):
+        assert client.post("/predict", {"inputs": f"bond {number}"}).status == 200
+    found.send_signal(signal.SIGTERM)
+    assert found.wait(20) == 0
+    with pytest.raises(ConnectionRefusedError):
+        client.get("/health")
+
+
+def test_cores_are_shared_evenly():
+    from smelt.serve.crew import share_cores
+
+    assert share_cores([0, 1, 2, 3, 8], 2) == [[0, 1], [2, 3, 8]]
+    assert share_cores([4, 5], 2) == [[4], [5]]
+    assert share_cores([4, 5], 3) == [[4], [5], [4]]
+    assert share_cores([1, 2, 3], 1) == [[1, 2, 3]]
