@@ -170,8 +170,8 @@ def _print(explained: Explained, labels: Sequence[str], seconds: float, surrogat
         console.print(Text("  " + told(closest, labels)), end="\n\n")
     for name, one in explained.faithfulness.items():
         line = say(
-            "{name}: without its words −{comprehensiveness:.1%}, with them alone −{sufficiency:.1%}, deletion {deletion:.3f}, on {n} texts",
-            name=name, comprehensiveness=one.comprehensiveness, sufficiency=one.sufficiency, deletion=one.deletion, n=one.texts,
+            "{name}: without its words {without:+.1%}, with them alone {alone:+.1%}, deletion {deletion:.3f}, on {n} texts",
+            name=name, without=-one.comprehensiveness, alone=-one.sufficiency, deletion=one.deletion, n=one.texts,
         )  # fmt: skip
         console.print(Text(line, style="bold" if name == explained.method else ""))
     console.print(Text(say("{seconds:.2f} s per text", seconds=seconds)))

@@ -56,9 +56,8 @@ class Metrics:
 
     def __init__(self) -> None:
         """Begin at zero."""
-        own = self.registry = CollectorRegistry()
-        self.recent = Recent()
-        model = ["model"]
+        own, model = CollectorRegistry(), ["model"]
+        self.registry, self.recent = own, Recent()
         self.requests = Counter("smelt_requests", "Requests answered, by route and status.", ["route", "status"], registry=own)
         self.seconds = Histogram(
             "smelt_request_seconds", "From the request's first byte to the answer.", ["route"], buckets=_SECONDS, registry=own
