@@ -41,7 +41,8 @@ def listen(place: Place) -> socket.socket:
         EnvironmentFault: the port is taken, or the address is not of this machine.
     """
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # Named outright: for a socket whose protocol is left open asyncio does not switch Nagle's algorithm off, and answers take 40 ms longer.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((place.host, place.port))

@@ -148,3 +148,17 @@ def test_cores_are_shared_evenly():
     assert share_cores([4, 5], 2) == [[4], [5]]
     assert share_cores([4, 5], 3) == [[4], [5], [4]]
     assert share_cores([1, 2, 3], 1) == [[1, 2, 3]]
+
+
+def test_answers_are_sent_at_once(client):
+    """Head and body are two writes; held back until the first is acknowledged, they take 40 ms."""
+    import http.client
+
+    connection, seconds = http.client.HTTPConnection("127.0.0.1", client.port), []
+    for number in range(20):
+        began = time.perf_counter()
+        connection.request("POST", "/predict", json.dumps({"inputs": f"rate {number}"}))
+        connection.getresponse().read()
+        seconds.append(time.perf_counter() - began)
+    connection.close()
+    assert sorted(seconds)[5] < 0.03
