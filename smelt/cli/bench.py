@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import tempfile
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from smelt.language import say
 from smelt.runtime.bench import Workload, time_session
 from smelt.runtime.build import open_session
 from smelt.runtime.bundle import open_bundle
+from smelt.runtime.clock import Layout, layouts, time_layout
 from smelt.runtime.isa import cores, isa
 from smelt.runtime.predict import as_text, text_column
 
@@ -32,8 +34,10 @@ def main(options: argparse.Namespace) -> int:
     load = Workload(singles=texts[:_SINGLES], documents=texts, batch=options.batch, threads=threads)
     folder = Path(options.bundle)
     timing = time_session(lambda count: open_session(folder, bundle.manifest, count), bundle.codec, load)
+    ways = _serving(folder, load) if options.serving else []
     if options.json:
-        print(json.dumps(asdict(timing) | {"documents": len(texts), "isa": isa(), "runtime": bundle.manifest.runtime}, indent=2))
+        facts = {"documents": len(texts), "isa": isa(), "runtime": bundle.manifest.runtime, "layouts": [asdict(way) for way in ways]}
+        print(json.dumps(asdict(timing) | facts, indent=2))
         return 0
     print(
         say(
@@ -48,4 +52,19 @@ def main(options: argparse.Namespace) -> int:
             threads=timing.threads,
         )
     )
+    for way in ways:
+        print(
+            say("{workers} × {threads} threads: {rate:,.0f} documents/s", workers=way.workers, threads=way.threads, rate=way.examples_per_s)
+        )
+    if ways:
+        best = max(ways, key=lambda way: way.examples_per_s)
+        print(
+            say("smelt serve {bundle} --workers {workers} --threads {threads}", bundle=folder, workers=best.workers, threads=best.threads)
+        )
     return 0
+
+
+def _serving(folder: Path, load: Workload) -> list[Layout]:
+    """Time every way to share the cores between processes that serve."""
+    with tempfile.TemporaryDirectory(prefix="smelt-bench-") as place:
+        return [time_layout(folder, load, Path(place), workers=workers, threads=threads) for workers, threads in layouts(cores())]

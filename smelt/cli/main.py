@@ -176,6 +176,7 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--text", metavar="COL", help=say("column of the documents; default the one of training, else `text`"))
     parser.add_argument("--batch", type=int, default=32, metavar="N", help=say("documents per batch; default 32"))
     parser.add_argument("--threads", type=int, metavar="N", help=say("CPU threads; default the better of 1 and all cores"))
+    parser.add_argument("--serving", action="store_true", help=say("time how to share the cores between processes that serve, too"))
     parser.add_argument("--json", action="store_true", help=say("print one JSON document"))
 
 
@@ -208,7 +209,7 @@ def _add_serve(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help=say("take a new bundle back when it drifts from the reference further than certified"),
     )
-    parser.add_argument("--log-requests", action="store_true", help=say("log a line per request; never a text"))
+    parser.add_argument("--log-requests", action="store_true", help=say("log a line of JSON per request; never a text"))
     key = _command(commands, "key", say("make an API key for smelt serve"))
     key.add_argument("name", metavar="NAME", help=say("whose key it is"))
     key.add_argument("--file", required=True, metavar="FILE", help=say("file of keys; made if it is not there"))

@@ -8,7 +8,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from smelt.errors import SmeltError
@@ -21,6 +22,7 @@ from smelt.types import Timing
 
 BUNDLES = "smelt.runtime.clock"
 _SECONDS = 1800
+_SINGLES, _ROUNDS = 10, 5
 Clock = Callable[[Path, Path, str], Timing]
 """Times what stands in a folder on a workload, by the `main` of a module."""
 
@@ -45,6 +47,44 @@ def time_elsewhere(folder: Path, workload: Path, module: str) -> Timing:
         last = (done.stderr.strip() or "-").splitlines()[-1]
         raise SmeltError(say("{folder}: timing ended with code {code}: {last}", folder=folder, code=done.returncode, last=last[:300]))
     return Timing(**json.loads(done.stdout.splitlines()[-1]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """A way to use the cores, and what it brings."""
+
+    workers: int
+    """Processes."""
+    threads: int
+    """Of each."""
+    examples_per_s: float
+    """Documents per second of all of them together."""
+
+
+def time_layout(folder: Path, workload: Workload, place: Path, *, workers: int, threads: int) -> Layout:
+    """Let several processes answer the same documents at once.
+
+    Args:
+        folder: bundle.
+        workload: documents and batch.
+        place: folder for the workload's file.
+        workers: processes.
+        threads: of each.
+
+    Raises:
+        SmeltError: a process failed.
+    """
+    load = place / f"workload-{workers}-{threads}.json"
+    few = replace(workload, singles=workload.singles[:_SINGLES], threads=(threads,), rounds=_ROUNDS)
+    load.write_text(json.dumps(asdict(few)), encoding="utf-8")
+    with ThreadPoolExecutor(workers) as pool:
+        timings = list(pool.map(lambda _: time_elsewhere(folder, load, BUNDLES), range(workers)))
+    return Layout(workers=workers, threads=threads, examples_per_s=sum(timing.examples_per_s for timing in timings))
+
+
+def layouts(cores: int) -> list[tuple[int, int]]:
+    """Return ways to use all cores: processes, and threads of each."""
+    return [(workers, cores // workers) for workers in range(1, cores + 1) if cores % workers == 0]
 
 
 def race(

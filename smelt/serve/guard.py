@@ -1,5 +1,6 @@
 """What every request passes: its number, hostile Host and Origin headers, keys, the figures of its answer."""
 
+import json
 import logging
 import re
 import time
@@ -76,7 +77,8 @@ class Guard:
             if scope["method"] == "POST":
                 metrics.recent.add(time.monotonic(), seconds, status[0])
             # No text of a client is ever logged.
-            _LOG.info("%s %s %s %d %.1f ms", number, scope["method"], route, status[0], seconds * 1000)
+            facts = {"request": number, "method": scope["method"], "route": route, "status": status[0], "ms": round(seconds * 1000, 2)}
+            _LOG.info("%s", json.dumps(facts))
 
     def _check(self, path: str, method: str, headers: Headers) -> None:
         """Refuse hostile headers and missing keys.

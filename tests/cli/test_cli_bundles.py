@@ -170,3 +170,11 @@ def test_chinese_labels_and_messages_reach_file_and_terminal(smelt, bundle, writ
     monkeypatch.setenv("SMELT_LANG", "zh")
     assert smelt("predict", bundle, write_table("csv"), "-o", "out.csv").code == 0
     assert read_table(tmp_path / "out.csv")["prediction"] == want[0]
+
+
+def test_bench_says_how_to_share_the_cores_between_processes(smelt, bundle, write_table):
+    done = smelt("bench", bundle, "--data", write_table("csv"), "--threads", "1", "--serving", "--json")
+    assert done.code == 0, done.err
+    found = done.document["layouts"]
+    assert all(way["workers"] * way["threads"] == found[0]["threads"] for way in found)
+    assert all(way["examples_per_s"] > 0 for way in found)
