@@ -2,8 +2,8 @@
 
     python benchmarks/explain/run.py --model RUN/train/model --data FOLDER [--text COL] [--split NAME] [--texts N] [--quick] [--out FILE]
 
-Comprehensiveness, sufficiency and the area under the deletion curve (DeYoung et al. 2020), each with a 95 % interval over texts; `random` names words
-by chance: what is no better than it explains nothing. 200 texts by default, some minutes; `--quick` 40.
+Comprehensiveness, sufficiency and the area under the deletion curve (DeYoung et al. 2020), each with a 95 % interval over texts; `random`
+names words by chance: what is no better than it explains nothing. 200 texts by default, some minutes; `--quick` 40.
 """
 
 import argparse

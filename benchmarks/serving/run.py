@@ -88,7 +88,7 @@ def _systems(options: argparse.Namespace) -> dict[str, list[str]]:
     }
     if importlib.util.find_spec("litserve"):
         found["litserve"] = [sys.executable, str(HERE / "peer_litserve.py"), bundle, "PORT", threads]
-    if importlib.util.find_spec("ray") and importlib.util.find_spec("aiohttp"):
+    if importlib.util.find_spec("ray") and importlib.util.find_spec("grpc_reflection"):
         found["ray"] = [sys.executable, str(HERE / "peer_ray.py"), bundle, "PORT", threads]
     return {name: command for name, command in found.items() if not options.only or name in options.only}
 
@@ -116,7 +116,8 @@ def _served(command: list[str], log: Path) -> Iterator[int]:
             time.sleep(0.1)
         yield port
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(20)
         if process.poll() is None:

@@ -92,6 +92,8 @@ class Guard:
         if "*" not in self.rules.hosts and _without_port(host) not in (*_LOOPBACK, *self.rules.hosts):
             raise Refusal("forbidden", say("this host is not served; see --allow-host"))
         self._check_site(method, headers, host)
+        if method == "POST" and self.house.lag > self.house.limits.lag_seconds:
+            raise Refusal("overloaded", say("too many texts wait; try again later"), retry_after=1.0)
         if self.rules.keys and not _is_page(path, method):
             self._check_key(headers, _scope_of(path))
 

@@ -76,6 +76,8 @@ class House:
     """Whether balancers shall send requests here."""
     draining: bool = False
     """Whether requests are refused, as the server is about to end."""
+    lag: float = 0.0
+    """Seconds that the event loop is behind: what it does late it reads late, too."""
     rolls_back_on_alarm: bool = False
 
     def open(self, name: str, folder: Path, *, threads: int | None = None, watching: Watching | None = None) -> Model:

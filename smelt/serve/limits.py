@@ -24,3 +24,7 @@ class Limits:
     """A batch may take, where more than one text is in it."""
     batch_texts: int = 64
     """Texts of a batch."""
+    padding: float = 0.1
+    """Share of a batch that may be padding, where the runtime pads. Fraction."""
+    lag_seconds: float = 0.25
+    """The server may be behind with reading and answering requests: what comes then is refused at once."""

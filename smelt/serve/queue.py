@@ -94,13 +94,18 @@ class Queue:
                 below >= 0 and first.tokens - waiting[below][0] <= waiting[above][0] - first.tokens
             )  # fmt: skip
             item = waiting[below if nearer_below else above][2]
-            together = self._cost.seconds(len(batch) + 1, max(longest, item.tokens), tokens + item.tokens)
-            if together > max(self._limits.batch_seconds, seconds) or together > seconds + self._cost.alone(item.tokens):
+            count, most, total = len(batch) + 1, max(longest, item.tokens), tokens + item.tokens
+            together = self._cost.seconds(count, most, total)
+            if (
+                together > max(self._limits.batch_seconds, seconds)
+                or together > seconds + self._cost.alone(item.tokens)
+                or (self._cost.pads and count * most - total > self._limits.padding * count * most)
+            ):
                 # What is farther away is worse: look no more on this side.
                 below, above = (-1, above) if nearer_below else (below, len(waiting))
                 continue
             batch.append(item)
-            tokens, longest, seconds = tokens + item.tokens, max(longest, item.tokens), together
+            tokens, longest, seconds = total, most, together
             below, above = (below - 1, above) if nearer_below else (below, above + 1)
         return batch
 

@@ -17,7 +17,7 @@ from smelt.serve.guard import Rules
 from smelt.serve.house import House
 
 _BACKLOG = 2048
-_OBSERVE_SECONDS = 1.0
+_OBSERVE_SECONDS, _LAG_SECONDS = 1.0, 0.02
 _LOG = logging.getLogger("smelt.serve")
 
 
@@ -89,10 +89,15 @@ def serve(house: House, rules: Rules, place: Place, listener: socket.socket, tel
 
 
 async def _observe(house: House) -> None:
-    """Write down once a second how much waits, so that it is known whichever process is asked."""
+    """Write down once a second how much waits, so that it is known whichever process is asked; and all the time how far we are behind."""
+    loop, told = asyncio.get_running_loop(), 0.0
     while True:
-        house.observe()
-        await asyncio.sleep(_OBSERVE_SECONDS)
+        due = loop.time() + _LAG_SECONDS
+        await asyncio.sleep(_LAG_SECONDS)
+        house.lag = loop.time() - due
+        if due - told > _OBSERVE_SECONDS:
+            told = due
+            house.observe()
 
 
 async def _end(house: House, server: uvicorn.Server, place: Place) -> None:
