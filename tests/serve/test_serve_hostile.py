@@ -130,3 +130,15 @@ def test_the_text_of_an_exception_is_not_told(start, house_of, make_bundle):
         response = client.post(path, body)
         assert response.status == 500
         assert b"secret" not in response.raw
+
+
+def test_who_comes_while_the_server_is_behind_is_refused_at_once(start, house_of, make_bundle):
+    house = house_of(make_bundle())
+    client = start(house)
+    house.lag = 1.0
+    response = client.post("/predict", {"inputs": "a"})
+    assert response.status == 429
+    assert response.headers["retry-after"]
+    assert client.get("/health/ready").status == 200
+    house.lag = 0.0
+    assert client.post("/predict", {"inputs": "a"}).status == 200

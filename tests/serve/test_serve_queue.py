@@ -88,3 +88,12 @@ def test_texts_of_like_length_are_run_together():
 def test_ahead_of_a_text_are_those_that_came_before_it():
     queue = queue_of([Item(5, 0.0, 9.0), Item(7, 0.5, 9.0), Item(9, 2.0, 9.0)])
     assert queue.ahead_of(1.0) == (2, 12)
+
+
+@given(ITEMS)
+def test_no_more_than_a_tenth_of_a_batch_is_padding(drawn):
+    queue = queue_of(items_of(drawn))
+    while len(queue):
+        batch, _ = queue.take(-1.0)
+        lengths = [item.tokens for item in batch]
+        assert len(batch) * max(lengths) - sum(lengths) <= LIMITS.padding * len(batch) * max(lengths)
