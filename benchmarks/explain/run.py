@@ -21,7 +21,7 @@ from smelt.data.formats import open_table
 from smelt.explain.attribution import Ask, Attribution, attribute
 from smelt.explain.faithfulness import measure
 from smelt.explain.words import by_word, split_words
-from smelt.models.attribution import integrated_gradients
+from smelt.models.attribution import integrated_gradients, padding_of
 from smelt.models.build import Model, load_model
 from smelt.models.session import LiveSession
 from smelt.runtime.bundle import score_texts
@@ -81,11 +81,10 @@ def _attributed(method: str, model: Model, ask: Ask, text: str, seed: int) -> At
     if method == "random":
         values = np.random.default_rng(seed).normal(size=len(words))
     else:
-        encoding = model.codec.encoder.tokenizer.encode(text)
-        ids = torch.tensor(encoding.ids)
-        frame = torch.tensor([end == start for start, end in encoding.offsets])
-        found = integrated_gradients(model.network, ids, torch.where(frame, ids, torch.zeros_like(ids)), label)
-        values = np.array(by_word(words, encoding.offsets, found.tolist()))
+        numbers, offsets = model.codec.encoder.pieces(text)
+        ids, frame = torch.tensor(numbers), torch.tensor([end == start for start, end in offsets])
+        baseline = torch.where(frame, ids, torch.full_like(ids, padding_of(model.network)))
+        values = np.array(by_word(words, offsets, integrated_gradients(model.network, ids, baseline, label).tolist()))
     return Attribution(words=words, values=values, label=label, probability=float(probabilities[label]), method=method)
 
 

@@ -120,20 +120,23 @@ def _by_gradients(asked: Asked, text: str, label: int | None) -> Attribution:
     import torch
 
     from smelt.explain.words import by_word, split_words
-    from smelt.models.attribution import integrated_gradients
+    from smelt.models.attribution import integrated_gradients, padding_of
     from smelt.models.build import load_model
     from smelt.tasks.tokens import TokenEncoder
 
     model = load_model(asked.folder)
     encoder = model.codec.encoder
     assert isinstance(encoder, TokenEncoder)
-    words, encoding, probabilities = split_words(text), encoder.tokenizer.encode(text), asked.ask([text])[0]
+    if model.codec.windows:
+        raise UsageFault(say("a model that reads windows has no gradients of a whole text"), step=say("Take another method."))
+    words, probabilities = split_words(text), asked.ask([text])[0]
     chosen = int(probabilities.argmax()) if label is None else label
-    ids = torch.tensor(encoding.ids)
-    frame = torch.tensor([end == start for start, end in encoding.offsets])
-    values = integrated_gradients(model.network, ids, torch.where(frame, ids, torch.zeros_like(ids)), chosen)
+    numbers, offsets = encoder.pieces(text)
+    ids, frame = torch.tensor(numbers), torch.tensor([end == start for start, end in offsets])
+    padding = torch.full_like(ids, padding_of(model.network))
+    values = integrated_gradients(model.network, ids, torch.where(frame, ids, padding), chosen)
     return Attribution(
-        words=words, values=np.array(by_word(words, encoding.offsets, values.tolist())), label=chosen,
+        words=words, values=np.array(by_word(words, offsets, values.tolist())), label=chosen,
         probability=float(probabilities[chosen]), method="gradients",
     )  # fmt: skip
 

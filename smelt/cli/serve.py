@@ -14,7 +14,8 @@ from smelt.serve.guard import Rules
 from smelt.serve.house import House
 from smelt.serve.keys import read_keys
 from smelt.serve.limits import Limits
-from smelt.serve.run import Place, listen, serve
+from smelt.serve.listener import Place, listen
+from smelt.serve.run import serve
 from smelt.serve.version import Watching
 
 
@@ -28,10 +29,14 @@ def main(options: argparse.Namespace) -> int:
             say("--host {host} is reachable from other machines, and there are no keys", host=options.host),
             step=say("Make a key: smelt key NAME --file keys.json, and add --keys keys.json."),
         )
+    if options.keys and not rules.keys:
+        raise UsageFault(
+            say("{path}: there is no key in it", path=options.keys), step=say("Make one: smelt key NAME --file {path}", path=options.keys)
+        )
     limits = Limits(
         body_bytes=options.max_bytes, inputs=options.max_inputs, wait_seconds=options.max_wait, deadline_seconds=options.timeout
     )  # fmt: skip
-    place = Place(host=options.host, port=options.port)
+    place = Place(host=options.host, port=options.port, drain_seconds=max(20.0, options.timeout))
     bundles = named(options.bundles)
     house = House(limits, Path(options.bundles_in) if options.bundles_in else None, rolls_back_on_alarm=options.rollback_on_alarm)
     share, references = _share(options), _references(options.reference, bundles)
@@ -47,7 +52,9 @@ def main(options: argparse.Namespace) -> int:
         for name, folder in bundles.items():
             house.open(name, folder, threads=options.threads, watching=Watching(reference=references.get(name), share=share))
         serve(house, rules, place, listener, tell if member is None else lambda _address: tell_ready())
-    if member is None:
+    if house.cancelled:
+        print(say("ended; {n} requests that were taken on were not answered in time", n=house.cancelled), file=sys.stderr)
+    elif member is None:
         print(say("ended; every request that was taken on was answered"), file=sys.stderr)
     return 0
 
@@ -63,7 +70,6 @@ def _lead(options: argparse.Namespace, place: Place, bundles: Mapping[str, Path]
         names = ", ".join(bundles)
         crew = Crew(options.arguments, options.workers, listener)
         crew.work(lambda: print(say("{names} at {address} (Ctrl+C ends)", names=names, address=address), flush=True))
-    print(say("ended; every request that was taken on was answered"), file=sys.stderr)
     return 0
 
 

@@ -71,6 +71,11 @@ def make_plan(words: Words, method: Method, seed: int = 0) -> Plan:
             assert_never(method)
 
 
+def questions(words: Words, method: Method) -> int:
+    """Return how many texts are asked about, at most."""
+    return 1 + len(words) * (1 if method == "occlusion" else 2 * ORDERS)
+
+
 def log_odds(probabilities: NDArray) -> NDArray[np.float64]:
     """Return log(p / (1 - p)), finite."""
     sure = np.clip(np.asarray(probabilities, np.float64), _LEAST, 1 - _LEAST)

@@ -59,12 +59,12 @@ def by_word(words: Words, offsets: Sequence[tuple[int, int]], values: Sequence[f
 
     Args:
         words: of the text.
-        offsets: where each token stands in it; (0, 0) for what frames the text.
+        offsets: where each token stands in it; (0, 0) for what frames the text. Some tokenizers count the space before a word in.
         values: of the tokens.
     """
     found = [0.0] * len(words)
     starts = [start for start, _ in words.spans]
     for (start, end), value in zip(offsets, values, strict=True):
         if end > start and starts:
-            found[max(0, bisect_right(starts, start) - 1)] += value
+            found[max(0, bisect_right(starts, end - 1) - 1)] += value
     return found

@@ -13,6 +13,13 @@ from smelt.models.network import Network
 STEPS = 50
 
 
+def padding_of(network: Network) -> int:
+    """Return the token that fills texts up."""
+    table = network.embedding
+    assert isinstance(table, nn.Embedding)
+    return table.padding_idx or 0
+
+
 def integrated_gradients(network: Network, ids_S: Tensor, baseline_S: Tensor, label: int, *, steps: int = STEPS) -> NDArray[np.float64]:
     """Return what each token adds to a class score; the sum is the score of the text minus that of the baseline, nearly.
 

@@ -11,7 +11,8 @@ from smelt.language import say
 from smelt.serve.faults import Refusal
 from smelt.serve.limits import Limits
 
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# Nothing of it is tried twice: a string that never ends would otherwise be read again from each of its quotes.
+_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?|[\[{]|[\]}]', re.DOTALL)
 Receive = Callable[[], Awaitable[Any]]
 Shape = TypeVar("Shape", bound=BaseModel)
 

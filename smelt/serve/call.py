@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +19,12 @@ from smelt.serve.body import ClientLeft, Shape, check_texts, parse, read_body
 from smelt.serve.faults import Namespace, Refusal
 from smelt.serve.house import House, Model
 from smelt.serve.service import Reply
+from smelt.serve.version import Version
 
 TIMEOUT = "x-request-timeout-ms"
 """Header by which a client says how long it will wait."""
 _CLOSED = 499
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _LOG = logging.getLogger("smelt.serve")
 _TRACER = trace.get_tracer("smelt")
 
@@ -36,6 +39,8 @@ class Call:
     started: float
     headers: dict[str, str] = field(default_factory=dict)
     """Of the answer."""
+    version: str = ""
+    """That answered."""
 
     def parse(self, shape: TypeAdapter[Shape]) -> Shape:
         """Return the body as one of our shapes.
@@ -45,7 +50,10 @@ class Call:
         """
         return parse(self.raw, shape, self.house.limits)
 
-    async def classify(self, model: Model, texts: list[str], *, parameter: str, truncate: bool = True, checked: bool = False) -> Reply:
+    async def classify(
+        self, model: Model, texts: list[str], *, parameter: str, truncate: bool = True, checked: bool = False,
+        version: Version | None = None,
+    ) -> Reply:  # fmt: skip
         """Answer some texts; note in the headers where the time went.
 
         Args:
@@ -54,6 +62,7 @@ class Call:
             parameter: field that they came in.
             truncate: whether texts may be cut.
             checked: whether they need no check, as they are ours.
+            version: that shall answer; None: whose turn it is.
 
         Raises:
             Refusal: see `Server.classify`; or there are too many texts, or too long ones.
@@ -61,10 +70,11 @@ class Call:
         if not checked:
             check_texts(texts, self.house.limits, parameter)
         with _TRACER.start_as_current_span("smelt.classify", attributes={"smelt.model": model.name, "smelt.texts": len(texts)}) as span:
-            reply, version = await self.house.classify(model, texts, seconds=self._seconds(), truncate=truncate)
+            reply, version = await self.house.classify(model, texts, seconds=self._seconds(), truncate=truncate, version=version)
             span.set_attribute("smelt.tokens", reply.tokens)
             span.set_attribute("smelt.queue_seconds", reply.queue)
-        self.headers["x-model-version"] = str(version.number)
+        self.version = str(version.number)
+        self.headers["x-model-version"] = self.version
         self.headers |= _timing(reply, sum(map(len, texts)), time.perf_counter() - self.started)
         return reply
 
@@ -72,7 +82,7 @@ class Call:
         said = self.request.headers.get(TIMEOUT)
         if said is None:
             return None
-        if not said.isascii() or not said.isdigit() or not int(said):
+        if not _NUMBER.fullmatch(said) or not int(said):
             raise Refusal("bad_request", say("{header} wants a whole number of milliseconds", header=TIMEOUT), parameter=TIMEOUT)
         return int(said) / 1000
 

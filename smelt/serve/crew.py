@@ -11,11 +11,15 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from prometheus_client.multiprocess import mark_process_dead
+
 from smelt.errors import SmeltError
 from smelt.language import say
+from smelt.serve.listener import NOTICE_SECONDS, let_nobody_in
 
 FD, CORES, METRICS = "SMELT_SERVE_FD", "SMELT_SERVE_CORES", "PROMETHEUS_MULTIPROC_DIR"
 _READY = "ready"
+_LOOK_SECONDS = 0.05
 _MOST_DEATHS, _WITHIN_SECONDS = 5, 60.0
 
 
@@ -27,6 +31,11 @@ def inherited() -> socket.socket | None:
     if sys.platform == "linux":
         os.sched_setaffinity(0, {int(core) for core in os.environ[CORES].split(",")})
     return socket.socket(fileno=int(number))
+
+
+def is_member() -> bool:
+    """Say whether this process belongs to a crew."""
+    return FD in os.environ
 
 
 def tell_ready() -> None:
@@ -77,6 +86,8 @@ class Crew:
                 for member in self._members:
                     if member.poll() is None:
                         member.send_signal(signal.SIGTERM)
+                time.sleep(NOTICE_SECONDS)
+                let_nobody_in(self._listener)
                 for member in self._members:
                     member.wait()
 
@@ -92,7 +103,7 @@ class Crew:
 
     def _keep_up(self, folder: Path) -> None:
         while not self._ending:
-            time.sleep(0.2)
+            time.sleep(_LOOK_SECONDS)
             for place, member in enumerate(self._members):
                 if member.poll() is None or self._ending:
                     continue
@@ -100,11 +111,8 @@ class Crew:
                 self._deaths = [*(moment for moment in self._deaths if moment > now - _WITHIN_SECONDS), now]
                 if len(self._deaths) > _MOST_DEATHS:
                     raise SmeltError(say("worker processes died {n} times within a minute", n=len(self._deaths)))
+                mark_process_dead(member.pid, str(folder))
                 self._members[place] = self._start(self._cores[place], folder)
-                self._await_ready(self._members[place])
 
     def _end(self) -> None:
         self._ending = True
-        for member in self._members:
-            if member.poll() is None:
-                member.send_signal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 """What every request passes: its number, hostile Host and Origin headers, keys, the figures of its answer."""
 
+import asyncio
 import json
 import logging
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 
 from smelt.language import say
 from smelt.serve.call import refuse
@@ -22,6 +24,12 @@ _NUMBER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _OPEN = ("/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/ping")
 """What answers whoever asks: probes know no keys, and name hosts as they like."""
+_PREFLIGHT = {
+    "access-control-allow-methods": "GET, POST",
+    "access-control-allow-headers": "authorization, content-type, x-api-key, x-request-id, x-request-timeout-ms",
+    "access-control-max-age": "600",
+}
+_EXPOSED = ("x-request-id", "x-model-version", "x-truncated", "server-timing", "retry-after")
 App = Callable[[MutableMapping[str, Any], Callable, Callable], Awaitable[None]]
 
 
@@ -51,6 +59,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers, started, metrics = Headers(scope=scope), time.perf_counter(), self.house.metrics
+        shared = self._shared(headers.get("origin"))
         said = headers.get("x-request-id", "")
         number = said if _NUMBER.fullmatch(said) else uuid.uuid4().hex
         status = [500]
@@ -59,13 +68,24 @@ class Guard:
             if message["type"] == "http.response.start":
                 status[0] = message["status"]
                 own = [(b"x-request-id", number.encode()), (b"x-content-type-options", b"nosniff")]
-                message["headers"] = [*message.get("headers", []), *own, *([] if self.house.ready else [(b"connection", b"close")])]
+                message["headers"] = [
+                    *message.get("headers", []),
+                    *own,
+                    *shared,
+                    *([] if self.house.ready else [(b"connection", b"close")]),
+                ]
             await send(message)
 
         metrics.in_flight.inc()
         try:
+            if shared and scope["method"] == "OPTIONS":
+                await Response(status_code=204, headers=_PREFLIGHT)(scope, receive, sent)
+                return
             self._check(scope["path"], scope["method"], headers)
             await self.app(scope, receive, sent)
+        except asyncio.CancelledError:
+            self.house.cancelled += 1
+            raise
         except Refusal as refusal:
             await refuse(refusal, namespace_of(scope["path"], scope["method"]))(scope, receive, sent)
         finally:
@@ -79,6 +99,13 @@ class Guard:
             # No text of a client is ever logged.
             facts = {"request": number, "method": scope["method"], "route": route, "status": status[0], "ms": round(seconds * 1000, 2)}
             _LOG.info("%s", json.dumps(facts))
+
+    def _shared(self, origin: str | None) -> list[tuple[bytes, bytes]]:
+        """Return the headers that let a browser show the answer to an allowed site's page; none for others."""
+        if origin is None or origin not in self.rules.origins:
+            return []
+        named = ", ".join(_EXPOSED).encode()
+        return [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin"), (b"access-control-expose-headers", named)]
 
     def _check(self, path: str, method: str, headers: Headers) -> None:
         """Refuse hostile headers and missing keys.

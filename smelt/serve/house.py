@@ -76,6 +76,8 @@ class House:
     """Whether balancers shall send requests here."""
     draining: bool = False
     """Whether requests are refused, as the server is about to end."""
+    cancelled: int = 0
+    """Requests that were taken on and not answered, as the server's end could not wait for them any longer."""
     lag: float = 0.0
     """Seconds that the event loop is behind: what it does late it reads late, too."""
     rolls_back_on_alarm: bool = False
@@ -124,15 +126,17 @@ class House:
             raise Refusal("not_found", say("there is no model of that name; there are: {names}", names=names), parameter="model")
         return self.models[name]
 
-    async def classify(self, model: Model, texts: Sequence[str], *, seconds: float | None, truncate: bool) -> tuple[Reply, Version]:
-        """Answer some texts; return who did.
+    async def classify(
+        self, model: Model, texts: Sequence[str], *, seconds: float | None, truncate: bool, version: Version | None = None
+    ) -> tuple[Reply, Version]:  # fmt: skip
+        """Answer some texts, by a version or by whose turn it is; return who did.
 
         Raises:
             Refusal: see `Server.classify`; or the server is about to end.
         """
         if self.draining:
             raise Refusal("draining", say("the server is not ready"), retry_after=1.0)
-        version = model.pick()
+        version = version or model.pick()
         try:
             return await version.server.classify(texts, seconds=seconds, truncate=truncate), version
         finally:
@@ -178,22 +182,27 @@ class House:
         self._put_first(model, version)
         return version
 
-    def roll_back(self, name: str, reason: str = "") -> Version:
+    def roll_back(self, name: str) -> Version:
         """End the trial; where there is none, let the version before answer again.
 
         Raises:
             Refusal: there is neither.
         """
         model = self.find(name)
-        if model.canary:
-            gone, model.canary = model.canary, None
-        elif model.previous:
-            gone, model.current, model.previous = model.current, model.previous, None
-        else:
+        if model.canary is None and model.previous is None:
             raise Refusal("conflict", say("there is nothing to go back to"))
-        self._retire(gone)
-        model.tell(say("version {number} was taken back", number=gone.number) + (f": {reason}" if reason else ""))
+        self._take_back(model, model.canary or model.current)
         return model.current
+
+    def _take_back(self, model: Model, version: Version, reason: str = "") -> None:
+        """End a trial, or let the version before answer again."""
+        if version is model.canary:
+            model.canary = None
+        else:
+            assert model.previous is not None
+            model.current, model.previous = model.previous, None
+        self._retire(version)
+        model.tell(say("version {number} was taken back", number=version.number) + (f": {reason}" if reason else ""))
 
     def observe(self) -> None:
         """Write down how much waits now."""
@@ -213,12 +222,11 @@ class House:
 
     def _look_after(self, model: Model) -> None:
         """Take back what fails, or, where that is asked for, what has drifted from its reference."""
-        if (model.canary and model.canary.fails) or (model.previous and model.current.fails):
-            self.roll_back(model.name, say("its batches failed"))
-        elif self.rolls_back_on_alarm:
-            on_trial = model.canary or (model.current if model.previous else None)
-            if on_trial and on_trial.alarmed:
-                self.roll_back(model.name, say("it answers differently from the reference more often than certification bounded"))
+        for version in (model.canary, model.current if model.previous else None):
+            if version and version.fails:
+                self._take_back(model, version, say("its batches failed"))
+            elif version and self.rolls_back_on_alarm and version.alarmed:
+                self._take_back(model, version, say("it answers differently from the reference more often than certification bounded"))
 
     @staticmethod
     def _retire(version: Version) -> None:

@@ -4,6 +4,7 @@ Source: kserve/open-inference-protocol, inference_rest.md; triton-inference-serv
 """
 
 import math
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, Literal
@@ -18,10 +19,12 @@ from smelt.serve.body import check_texts, parse
 from smelt.serve.call import Call
 from smelt.serve.faults import Refusal
 from smelt.serve.house import Model
+from smelt.serve.version import Version
 
 _LENGTH = "inference-header-content-length"
 """Header that says how many bytes of the body are JSON; tensors follow."""
 _OUTPUTS = ("label", "confidence", "probabilities")
+_NUMBER = re.compile(r"[0-9]{1,12}")
 _PREFIX = 4
 """Bytes of the length before each text of a binary tensor."""
 
@@ -140,9 +143,10 @@ async def ready(call: Call) -> dict[str, Any]:
 
 async def metadata(call: Call) -> dict[str, Any]:
     """`GET /v2/models/{model}`."""
-    model = _find(call)
+    model, _ = _find(call)
     return {
-        "name": model.name, "versions": [str(model.current.number)], "platform": f"smelt_{model.bundle.manifest.runtime}",
+        "name": model.name, "versions": [str(one.number) for one in model.versions()],
+        "platform": f"smelt_{model.bundle.manifest.runtime}",
         "inputs": [{"name": "text", "datatype": "BYTES", "shape": [-1]}],
         "outputs": [
             {"name": "label", "datatype": "BYTES", "shape": [-1]}, {"name": "confidence", "datatype": "FP32", "shape": [-1]},
@@ -153,13 +157,13 @@ async def metadata(call: Call) -> dict[str, Any]:
 
 async def infer(call: Call) -> dict[str, Any] | Response:
     """`POST /v2/models/{model}/infer`."""
-    model = _find(call)
+    model, version = _find(call)
     head, tail = _split(call)
     asked = parse(head, REQUEST, call.house.limits)
     texts = _texts(asked.inputs[0], tail, call.house.limits.inputs)
     check_texts(texts, call.house.limits, "inputs")
     wanted = [one.name for one in asked.outputs] if asked.outputs else list(_OUTPUTS)
-    reply = await call.classify(model, texts, parameter="inputs")
+    reply = await call.classify(model, texts, parameter="inputs", version=version)
     answers = reply.answers
     tensors = {
         "label": np.array([answer.label.encode() for answer in answers], object),
@@ -168,14 +172,22 @@ async def infer(call: Call) -> dict[str, Any] | Response:
     }
     everywhere = bool(asked.parameters.get("binary_data_output"))
     binary = {one.name: bool(one.parameters.get("binary_data", everywhere)) for one in asked.outputs or ()}
-    return _respond(model, asked.id, {name: (tensors[name], binary.get(name, everywhere)) for name in wanted})
+    return _respond(call, model.name, asked.id, {name: (tensors[name], binary.get(name, everywhere)) for name in wanted})
 
 
-def _find(call: Call) -> Model:
+def _find(call: Call) -> tuple[Model, Version | None]:
+    """Return the model, and the version that is asked for by its number.
+
+    Raises:
+        Refusal: there is none.
+    """
     model, said = call.house.find(call.request.path_params["model"]), call.request.path_params.get("version")
-    if said is not None and said != str(model.current.number):
-        raise Refusal("not_found", say("there is no such version; there is: {version}", version=model.current.number))
-    return model
+    if said is None:
+        return model, None
+    known = {str(one.number): one for one in model.versions()}
+    if said in known:
+        return model, known[said]
+    raise Refusal("not_found", say("there is no such version; there is: {version}", version=", ".join(known)))
 
 
 def _split(call: Call) -> tuple[bytes, bytes]:
@@ -187,7 +199,7 @@ def _split(call: Call) -> tuple[bytes, bytes]:
     said = call.request.headers.get(_LENGTH)
     if said is None:
         return call.raw, b""
-    if not said.isascii() or not said.isdigit() or int(said) > len(call.raw):
+    if not _NUMBER.fullmatch(said) or int(said) > len(call.raw):
         raise Refusal("bad_request", say("{header} does not fit the body", header=_LENGTH))
     return call.raw[: int(said)], call.raw[int(said) :]
 
@@ -232,11 +244,11 @@ def _unpacked(tail: bytes, size: object, most: int) -> list[str]:
     return values
 
 
-def _respond(model: Model, number: str | None, tensors: dict[str, tuple[np.ndarray, bool]]) -> dict[str, Any] | Response:
+def _respond(call: Call, name: str, number: str | None, tensors: dict[str, tuple[np.ndarray, bool]]) -> dict[str, Any] | Response:
     outputs, tail = [], b""
-    for name, (values, binary) in tensors.items():
+    for tensor, (values, binary) in tensors.items():
         texts = values.dtype == object
-        entry: dict[str, Any] = {"name": name, "datatype": "BYTES" if texts else "FP32", "shape": list(values.shape)}
+        entry: dict[str, Any] = {"name": tensor, "datatype": "BYTES" if texts else "FP32", "shape": list(values.shape)}
         if binary:
             raw = b"".join(len(one).to_bytes(_PREFIX, "little") + one for one in values.tolist()) if texts else values.tobytes()
             entry["parameters"] = {"binary_data_size": len(raw)}
@@ -244,7 +256,7 @@ def _respond(model: Model, number: str | None, tensors: dict[str, tuple[np.ndarr
         else:
             entry["data"] = [one.decode() for one in values.tolist()] if texts else values.reshape(-1).tolist()
         outputs.append(entry)
-    found: dict[str, Any] = {"model_name": model.name, "model_version": str(model.current.number), "outputs": outputs}
+    found: dict[str, Any] = {"model_name": name, "model_version": call.version, "outputs": outputs}
     if number is not None:
         found["id"] = number
     if not tail:

@@ -5,55 +5,20 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import uvicorn
 
-from smelt.errors import EnvironmentFault
-from smelt.language import say
 from smelt.serve.app import build_app
+from smelt.serve.crew import is_member
 from smelt.serve.guard import Rules
 from smelt.serve.house import House
+from smelt.serve.listener import CLOSING_SECONDS, NOTICE_SECONDS, Place, let_nobody_in
 
-_BACKLOG = 2048
+_SWITCH_SECONDS = 0.0005
 _OBSERVE_SECONDS, _LAG_SECONDS = 1.0, 0.02
 _LOG = logging.getLogger("smelt.serve")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where the server listens, and how it ends."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    """0 takes a free one."""
-    drain_seconds: float = 20.0
-    """Requests that were taken on have so long to be answered."""
-    notice_seconds: float = 0.5
-    """For so long it says that it is not ready, and still answers, so that balancers turn away before it stops to listen."""
-
-
-def listen(place: Place) -> socket.socket:
-    """Return the listening socket.
-
-    Raises:
-        EnvironmentFault: the port is taken, or the address is not of this machine.
-    """
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    # Named outright: for a socket whose protocol is left open asyncio does not switch Nagle's algorithm off, and answers take 40 ms longer.
-    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((place.host, place.port))
-    except OSError as error:
-        found.close()
-        raise EnvironmentFault(
-            say("cannot listen on {host}:{port}: {reason}", host=place.host, port=place.port, reason=error.strerror),
-            step=say("Take another port with --port, or 0 for a free one."),
-        ) from error
-    found.listen(_BACKLOG)
-    return found
 
 
 def serve(house: House, rules: Rules, place: Place, listener: socket.socket, tell: Callable[[str], None]) -> None:
@@ -72,12 +37,15 @@ def serve(house: House, rules: Rules, place: Place, listener: socket.socket, tel
     )  # fmt: skip
     server = _Server(config)
 
+    # Threads that compute hold Python's lock for short whiles; the loop shall not wait long for it.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+
     async def work() -> None:
         house.start()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(ValueError, NotImplementedError):  # not in the main thread: whoever started us ends us
-                loop.add_signal_handler(number, lambda: loop.create_task(_end(house, server, place)))
+                loop.add_signal_handler(number, lambda: loop.create_task(_end(house, server, listener)))
         observing = loop.create_task(_observe(house))
         host, port = listener.getsockname()[:2]
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
@@ -100,10 +68,13 @@ async def _observe(house: House) -> None:
             house.observe()
 
 
-async def _end(house: House, server: uvicorn.Server, place: Place) -> None:
-    """Say that we are not ready; a moment later stop to listen, and answer what was taken on."""
+async def _end(house: House, server: uvicorn.Server, listener: socket.socket) -> None:
+    """Say that we are not ready; a moment later let nobody in, and answer what was taken on."""
     house.leave()
-    await asyncio.sleep(place.notice_seconds)
+    await asyncio.sleep(NOTICE_SECONDS)
+    if not is_member():  # of a crew the leader does that, for all at once
+        let_nobody_in(listener)
+    await asyncio.sleep(CLOSING_SECONDS)
     house.drain()
     server.should_exit = True
 

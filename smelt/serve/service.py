@@ -13,12 +13,14 @@ from smelt.language import say
 from smelt.runtime.bundle import Bundle
 from smelt.serve.faults import Refusal
 from smelt.serve.limits import Limits
+from smelt.serve.priority import COMPUTES, give_way
 from smelt.serve.queue import Item
 from smelt.serve.worker import Run, Worker
 
 _INLINE_CHARACTERS = 2_000
 """So much text is encoded in the event loop: handing it to a thread would take longer."""
 _CHARACTERS_PER_TOKEN = 4
+_LOOK_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class Server:
         self._hearers: list[Hear] = []
         self.worker = Worker(bundle, limits, done=self._done, expired=self._expired)
         self._pending: dict[str, Item] = {}
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="smelt-encode")
+        self._inside = 0
+        self._threads = ThreadPoolExecutor(1, "smelt-encode", give_way, (COMPUTES,))
 
     def hear(self, hearer: Hear) -> None:
         """Tell somebody of every batch, in the event loop."""
@@ -104,7 +107,10 @@ class Server:
         self.worker.start(asyncio.get_running_loop())
 
     def stop(self) -> None:
-        """Work off what waits, then end; blocks."""
+        """Answer the requests that are inside, then end; blocks, but not the event loop's thread."""
+        end = time.monotonic() + self._limits.deadline_seconds
+        while self._inside and time.monotonic() < end:
+            time.sleep(_LOOK_SECONDS)
         self.worker.stop()
         self._threads.shutdown()
 
@@ -114,7 +120,7 @@ class Server:
         return self.bundle.labels
 
     async def classify(self, texts: Sequence[str], *, seconds: float | None = None, truncate: bool = True) -> Reply:
-        """Answer some texts.
+        """Answer some texts. Until they are answered the server does not stop.
 
         Args:
             texts: at least one.
@@ -124,11 +130,22 @@ class Server:
         Raises:
             Refusal: the server is too busy, the deadline has passed, a text is too long, or the model failed.
         """
+        self._inside += 1
+        try:
+            return await self._classify(texts, seconds, truncate=truncate)
+        finally:
+            self._inside -= 1
+
+    async def _classify(self, texts: Sequence[str], seconds: float | None, *, truncate: bool) -> Reply:
         came = time.monotonic()
         deadline = came + min(self._limits.deadline_seconds, seconds or np.inf)
         self.admit(sum(len(text) // _CHARACTERS_PER_TOKEN + 1 for text in texts), came, deadline)
         clock = time.perf_counter()
-        found = await self._encode(texts)
+        try:
+            async with asyncio.timeout(deadline - came):
+                found = await self._encode(texts)
+        except TimeoutError:
+            raise _late() from None
         tokenization = time.perf_counter() - clock
         if not truncate and any(one.truncated for one in found):
             raise Refusal(
@@ -154,7 +171,8 @@ class Server:
         Raises:
             Refusal: the queue is full, or the deadline cannot be kept.
         """
-        most = min(self._limits.wait_seconds, deadline - now)
+        start, token, _ = self.worker.cost.factors
+        most = min(self._limits.wait_seconds, deadline - now - start - token * tokens)
         wait = self.worker.waiting_seconds(now, most)
         if wait > most or self.worker.waiting_seconds(now) > self._limits.deadline_seconds:
             raise Refusal("overloaded", say("too many texts wait; try again later"), retry_after=wait - most)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from smelt.runtime.bundle import Bundle
 from smelt.serve.faults import Refusal
 from smelt.serve.limits import Limits
+from smelt.serve.priority import SHADOWS
 from smelt.serve.service import Server
 from smelt.serve.worker import Run
 from smelt.verify.live import Bounds, disagreement_bounds
@@ -77,10 +78,13 @@ class Shadow:
         self._all: Counter[str] = Counter()
         self._chosen: Counter[str] = Counter()
 
+    def warm(self) -> None:
+        """Let the reference answer batches of some shapes."""
+        self._server.worker.warm()
+
     def start(self) -> None:
         """Begin, in the running event loop; the reference's thread gives way to all others."""
-        self._server.worker.warm()
-        self._server.worker.polite = True
+        self._server.worker.niceness = SHADOWS
         self._server.start()
 
     def stop(self) -> None:

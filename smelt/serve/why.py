@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from smelt.explain.attribution import log_odds, make_plan
+from smelt.explain.attribution import log_odds, make_plan, questions
 from smelt.explain.words import split_words
 from smelt.language import say
 from smelt.serve.body import check_texts
@@ -14,6 +14,8 @@ from smelt.serve.faults import Refusal
 
 _MOST_WORDS = 48
 """Pieces of a text; each costs a question, or two dozen."""
+_MOST_CHARACTERS = 4_000_000
+"""Of all questions together."""
 
 
 class ExplainRequest(BaseModel):
@@ -61,6 +63,8 @@ async def why(call: Call) -> dict[str, Any]:
     if asked.label is not None and asked.label not in labels:
         raise Refusal("not_found", say("the model has no such label"), parameter="label")
     words = split_words(asked.text, _MOST_WORDS)
+    if len(asked.text) * questions(words, asked.method) > _MOST_CHARACTERS:
+        raise Refusal("too_large", say("the text is too long to be explained by this method"), parameter="text")
     plan = make_plan(words, asked.method)
     reply = await call.classify(model, [asked.text, *plan.texts], parameter="text", checked=True)
     whole, *rest = (answer.probabilities for answer in reply.answers)

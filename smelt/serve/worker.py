@@ -2,11 +2,9 @@
 
 import asyncio
 import math
-import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy as np
 from smelt.runtime.bundle import Bundle
 from smelt.serve.cost import Cost
 from smelt.serve.limits import Limits
+from smelt.serve.priority import COMPUTES, give_way
 from smelt.serve.queue import Item, Queue
 from smelt.tasks.classify import Answers
 from smelt.types import Arrays
@@ -22,7 +21,6 @@ _WARM_SHAPES = ((1, 8), (8, 8), (1, 64), (8, 64), (1, 16), (4, 32))
 """Texts and tokens of the batches that a bundle answers before it is ready."""
 _STOP_SECONDS = 10.0
 _USUAL_BATCH = 8
-_LOW_PRIORITY = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,8 @@ class Worker:
         self.cost = Cost(pads=bundle.manifest.runtime != "numpy" and bundle.codec.windows is None)
         self.queue = Queue(self.cost, limits)
         self.busy_until = 0.0
-        self.polite = False
-        """Whether its thread gives way to all others; where the system can do that."""
+        self.niceness = COMPUTES
+        """Of its thread."""
         self._done, self._expired = done, expired
         self._changed = threading.Condition()
         self._stopping = False
@@ -109,8 +107,7 @@ class Worker:
         return self.bundle.codec.encode([" ".join(["the"] * max(1, tokens - 2))] * texts)
 
     def _work(self) -> None:
-        if self.polite and sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)
+        give_way(self.niceness)
         while True:
             with self._changed:
                 while not len(self.queue) and not self._stopping:
@@ -123,8 +120,16 @@ class Worker:
                     self.busy_until = time.monotonic() + self.cost.seconds(len(batch), max(lengths), sum(lengths))
             if expired:
                 self._tell(self._expired, expired)
-            if batch:
-                self._tell(self._done, self._run(batch))
+            for run in self._runs(batch) if batch else ():
+                self._tell(self._done, run)
+
+    def _runs(self, batch: Sequence[Item]) -> Iterator[Run]:
+        """Run a batch; where it fails, each text by itself, so that one that the model cannot bear fails alone."""
+        run = self._run(batch)
+        if run.answers is not None or len(batch) == 1:
+            yield run
+        else:
+            yield from (self._run([item]) for item in batch)
 
     def _run(self, batch: Sequence[Item]) -> Run:
         started, clock = time.monotonic(), time.perf_counter()

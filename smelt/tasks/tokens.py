@@ -59,13 +59,23 @@ class TokenEncoder:
         shorter = [text if len(text) <= 2 * limit else f"{text[:limit]} {text[-limit:]}" for text in texts]
         return ragged([self._without_middle(encoding.ids) for encoding in self.tokenizer.encode_batch_fast(shorter)])
 
+    def pieces(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the token numbers of a text as `encode` does, and where each token stands in it; (0, 0) for what frames it."""
+        encoding = self.tokenizer.encode(text)
+        ids, offsets = encoding.ids, encoding.offsets
+        if self.cut == "middle" and len(ids) > self.max_tokens:
+            head = max(1, int(self.max_tokens * _HEAD_SHARE))
+            ids, offsets = self._without_middle(ids), offsets[:head] + offsets[head - self.max_tokens :]
+        return ids, offsets
+
     def is_cut(self, text: str, tokens: int) -> bool:
         """Say whether a text of which so many tokens were read has more."""
-        if tokens < self.max_tokens:
-            return False
+        limit = self.max_tokens * _CHARACTERS_PER_TOKEN
         if self.cut == "end":
-            return bool(self.tokenizer.encode(text[: self.max_tokens * _CHARACTERS_PER_TOKEN]).overflowing)
-        return len(text) > 2 * self.max_tokens * _CHARACTERS_PER_TOKEN or len(self.tokenizer.encode(text).ids) > self.max_tokens
+            if len(text) > limit and not text[limit:].isspace():
+                return True
+            return tokens >= self.max_tokens and bool(self.tokenizer.encode(text[:limit]).overflowing)
+        return len(text) > 2 * limit or (tokens >= self.max_tokens and len(self.tokenizer.encode(text).ids) > self.max_tokens)
 
     def _without_middle(self, ids: list[int]) -> list[int]:
         head = max(1, int(self.max_tokens * _HEAD_SHARE))

@@ -37,3 +37,7 @@ def test_what_is_kept_keeps_its_order_and_spacing():
 def test_tokens_add_up_to_their_words():
     words = split_words("rate cuts!")
     assert by_word(words, [(0, 0), (0, 4), (5, 8), (8, 9), (9, 10), (0, 0)], [9.0, 1.0, 2.0, 3.0, 4.0, 9.0]) == [1.0, 9.0]
+
+
+def test_tokens_that_begin_with_the_space_before_their_word_are_that_words():
+    assert by_word(split_words("rate cuts bond"), [(0, 4), (4, 9), (9, 14)], [1.0, 2.0, 3.0]) == [1.0, 2.0, 3.0]

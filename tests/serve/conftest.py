@@ -18,7 +18,7 @@ from smelt.serve.app import build_app
 from smelt.serve.guard import Rules
 from smelt.serve.house import House, Model
 from smelt.serve.limits import Limits
-from smelt.serve.run import Place, listen
+from smelt.serve.listener import Place, listen
 from smelt.serve.version import Opening
 from tests.runtime.conftest import FACTS, codec, sealed_bundle, static_network  # noqa: F401
 

@@ -22,7 +22,7 @@ def small(start, house_of, make_bundle):
         (b'{"input": []}', 422), (b'{"input": {"a": 1}}', 422), (b'{"input": [1]}', 422), (b'{"input": null}', 422), (b"{}", 422),
         (b'{"input": "\\ud800"}', 400), (json.dumps({"input": ["a"] * 6}).encode(), 413), (json.dumps({"input": "a" * 501}).encode(), 413),
         (json.dumps({"input": "a" * 20_000}).encode(), 413), (b'{"input": "a", "model": "../../etc/passwd"}', 404),
-        (b'{"input": "a", "model": 3}', 422), (b'{"input": NaN}', 422), (b'{"input": 1e999}', 422),
+        (b'{"input": "a", "model": 3}', 422), (b'"' + b'\\"' * 4900, 400), (b'{"input": NaN}', 422), (b'{"input": 1e999}', 422),
     ],
 )  # fmt: skip
 def test_bodies(small, body, status):
@@ -110,7 +110,7 @@ def test_keys_open_what_their_scopes_say(tmp_path, start, house_of, make_bundle)
     assert client.get("/health/ready").status == 200
 
 
-@pytest.mark.parametrize("said", ["0", "-5", "1.5", "soon", "1" * 400 + "x"])
+@pytest.mark.parametrize("said", ["0", "-5", "1.5", "soon", "1" * 400, "1" * 5000])
 def test_deadlines_that_make_no_sense(small, said):
     response = small.post("/predict", {"inputs": "a"}, **{"x-request-timeout-ms": said})
     assert response.status == 400
@@ -142,3 +142,31 @@ def test_who_comes_while_the_server_is_behind_is_refused_at_once(start, house_of
     assert client.get("/health/ready").status == 200
     house.lag = 0.0
     assert client.post("/predict", {"inputs": "a"}).status == 200
+
+
+def test_strings_that_never_end_are_read_once():
+    from smelt.serve.body import check_depth
+
+    began = time.perf_counter()
+    for body in (b'"' + b'\\"' * 500_000, b'{"a": "' + b"x" * 1_000_000, b'"' * 1_000_001, b"[" * 10 + b'"' + b"\\" * 999_999):
+        check_depth(body, 16)
+    assert time.perf_counter() - began < 3
+
+
+def test_pages_of_allowed_sites_are_let_in_by_browsers(start, house_of, make_bundle):
+    client = start(house_of(make_bundle()), Rules(origins=("https://friend.example",)))
+    asked = client.ask("OPTIONS", "/v1/classify", headers={"Origin": "https://friend.example", "Access-Control-Request-Method": "POST"})
+    assert asked.status == 204
+    assert asked.headers["access-control-allow-origin"] == "https://friend.example"
+    assert "content-type" in asked.headers["access-control-allow-headers"]
+    answered = client.post("/v1/classify", {"input": "a"}, Origin="https://friend.example")
+    assert answered.headers["access-control-allow-origin"] == "https://friend.example"
+    assert "access-control-allow-origin" not in client.ask("OPTIONS", "/v1/classify", headers={"Origin": "https://evil.example"}).headers
+
+
+def test_a_text_that_is_too_long_to_be_explained_is_refused(client):
+    long = "rate cut " * 20_000
+    assert client.post("/explain", {"text": long, "method": "shapley"}).status == 413
+    assert client.post("/explain", {"text": "rate cut bond", "method": "shapley"}).status == 200
+    assert client.post("/explain", {"text": "rate", "label": "no"}).status == 404
+    assert client.post("/explain", {"text": ""}).json["words"] == []

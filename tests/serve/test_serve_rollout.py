@@ -4,7 +4,9 @@ import asyncio
 import json
 import shutil
 import threading
+import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,7 +107,7 @@ def test_a_version_on_trial_whose_batches_fail_is_taken_back(house_of, make_bund
 
     async def work():
         house.start()
-        model.canary, model.share = model.opening.take(2, None, make_bundle(fails=True)), 0.5
+        model.canary, model.share = model.opening.take(2, Path("nowhere"), make_bundle(fails=True)), 0.5
         model.canary.start()
         codes = Counter()
         for number in range(40):
@@ -121,6 +123,65 @@ def test_a_version_on_trial_whose_batches_fail_is_taken_back(house_of, make_bund
     assert codes[500] == 3
     assert model.canary is None
     assert "its batches failed" in model.news
+
+
+def test_what_fails_is_taken_back_and_a_healthy_version_on_trial_stays(house_of, make_bundle):
+    house = house_of(make_bundle())
+    model = house.models["tiny"]
+
+    async def work():
+        house.start()
+        model.previous, model.current = model.current, model.opening.take(2, Path("nowhere"), make_bundle(fails=True))
+        model.canary, model.share = model.opening.take(3, Path("nowhere"), make_bundle()), 0.1
+        model.current.start()
+        model.canary.start()
+        for number in range(20):
+            await asyncio.gather(house.classify(model, [f"rate {number}"], seconds=None, truncate=True), return_exceptions=True)
+        await house.stop()
+
+    asyncio.run(work())
+    assert (model.current.number, model.canary.number) == (1, 3)
+
+
+def test_a_version_that_is_taken_back_answers_what_it_has_begun_to_read(house_of, make_bundle, monkeypatch):
+    house = house_of(make_bundle())
+    model = house.models["tiny"]
+    slow = type(model.current.server)._encoded
+
+    def encoded(self, texts):
+        time.sleep(0.3)
+        return slow(self, texts)
+
+    monkeypatch.setattr(type(model.current.server), "_encoded", encoded)
+
+    async def work():
+        house.start()
+        model.canary, model.share = model.opening.take(2, Path("nowhere"), make_bundle()), 1.0
+        model.canary.start()
+        asked = asyncio.ensure_future(house.classify(model, ["rate " * 1000], seconds=5.0, truncate=True))
+        await asyncio.sleep(0.1)
+        house.roll_back("tiny")
+        reply, version = await asked
+        await house.stop()
+        return reply, version
+
+    reply, version = asyncio.run(work())
+    assert version.number == 2
+    assert len(reply.answers) == 1
+
+
+def test_the_open_inference_protocol_asks_the_version_it_names(start, house, folders):
+    client = start(house)
+    client.post("/admin/models/tiny", {"bundle": str(folders[1]), "share": 0.5})
+    body = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["rate"]}]}
+    for number in ("1", "2"):
+        for _ in range(6):
+            response = client.post(f"/v2/models/tiny/versions/{number}/infer", body)
+            assert response.json["model_version"] == response.headers["x-model-version"] == number
+    assert client.get("/v2/models/tiny").json["versions"] == ["1", "2"]
+    for _ in range(6):
+        response = client.post("/v2/models/tiny/infer", body)
+        assert response.json["model_version"] == response.headers["x-model-version"]
 
 
 class Other:

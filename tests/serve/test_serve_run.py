@@ -162,3 +162,9 @@ def test_answers_are_sent_at_once(client):
         seconds.append(time.perf_counter() - began)
     connection.close()
     assert sorted(seconds)[5] < 0.03
+
+
+def test_a_file_without_keys_opens_nothing(sealed_bundle, tmp_path, capsys):
+    (tmp_path / "keys.json").write_text("[]", encoding="utf-8")
+    assert main(["serve", str(sealed_bundle), "--port", "0", "--keys", str(tmp_path / "keys.json")]) == 2
+    assert "no key in it" in capsys.readouterr().err

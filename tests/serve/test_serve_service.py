@@ -161,3 +161,45 @@ def test_stopping_answers_what_waits(make_bundle):
         return await asyncio.gather(*waiting)
 
     assert len(asyncio.run(whole())) == 10
+
+
+def test_one_text_that_the_model_cannot_bear_fails_alone(make_bundle):
+    bundle = make_bundle()
+    plain = bundle.session.scores
+
+    class Choosy:
+        runtime, precision, threads = "onnxruntime", "fp32", 1
+
+        def scores(self, arrays):
+            scores = plain(arrays)
+            scores[np.diff(arrays.offsets) == 5] = np.nan
+            return scores
+
+    object.__setattr__(bundle, "session", Choosy())
+    bundle_session = plain.__self__
+    bundle_session.held.clear()
+
+    async def work(server):
+        first = asyncio.ensure_future(server.classify(["rate"]))
+        await asyncio.sleep(0.05)
+        rest = [asyncio.ensure_future(server.classify([text])) for text in ("rate cut", "rate cut bond", "bond cut")]
+        await asyncio.sleep(0.05)
+        bundle_session.held.set()
+        await first
+        return await asyncio.gather(*rest, return_exceptions=True)
+
+    found = serving(bundle, work, padding=1.0)
+    assert [isinstance(one, Refusal) for one in found] == [False, True, False]
+
+
+def test_a_request_that_cannot_be_done_in_its_time_is_refused_before_work(make_bundle):
+    bundle = make_bundle(seconds=0.02)
+
+    async def work(server):
+        for number in range(8):
+            await server.classify([f"rate {number}"])
+        with pytest.raises(Refusal) as caught:
+            await server.classify([f"bond {'cut ' * 5}{number}" for number in range(500)], seconds=0.1)
+        return caught.value
+
+    assert serving(bundle, work).status in (429, 504)

@@ -129,3 +129,20 @@ def test_a_tokenizer_that_panics_on_its_first_text_is_a_bundle_fault(make_tokeni
 @given(st.lists(st.lists(st.integers(0, 99), max_size=4), max_size=5))
 def test_ragged_joins_lists(rows):
     assert rows_of(ragged(rows)) == rows
+
+
+@pytest.mark.parametrize("cut", ["end", "middle"])
+def test_whether_a_text_has_more_than_is_read_is_said(make_tokenizer, cut):
+    encoder = TokenEncoder(make_tokenizer(), 9, cut)
+    far = ("A" * 700 if cut == "end" else "A" * 1400) + " rate rate"
+    for text, want in (("rate cut", False), ("rate " * 7, False), ("rate " * 8, True), (far, True), ("rate" + " " * 600, False)):
+        tokens = len(encoder.encode([text]).ids)
+        assert encoder.is_cut(text, tokens) is want, (text[:20], cut)
+
+
+@pytest.mark.parametrize("cut", ["end", "middle"])
+def test_pieces_are_what_is_encoded_with_their_places(make_tokenizer, cut):
+    encoder, text = TokenEncoder(make_tokenizer(), 9, cut), "rate cuts bond rate cut rate bond bond rate cut"
+    ids, offsets = encoder.pieces(text)
+    assert ids == encoder.encode([text]).ids.tolist()
+    assert [text[start:end] for start, end in offsets[1:4]] == ["rate", "cut", "s"] if cut == "end" else len(ids) == len(offsets) == 9
