@@ -67,13 +67,8 @@ class Guard:
         async def sent(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 status[0] = message["status"]
-                own = [(b"x-request-id", number.encode()), (b"x-content-type-options", b"nosniff")]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    *own,
-                    *shared,
-                    *([] if self.house.ready else [(b"connection", b"close")]),
-                ]
+                own = [(b"x-request-id", number.encode()), (b"x-content-type-options", b"nosniff"), *shared]
+                message["headers"] = [*message.get("headers", []), *own, *([] if self.house.ready else [(b"connection", b"close")])]
             await send(message)
 
         metrics.in_flight.inc()
@@ -90,15 +85,17 @@ class Guard:
             await refuse(refusal, namespace_of(scope["path"], scope["method"]))(scope, receive, sent)
         finally:
             metrics.in_flight.dec()
-            route = scope["route"].path if scope.get("route") is not None else "other"
-            seconds = time.perf_counter() - started
-            metrics.requests.labels(route, str(status[0])).inc()
-            metrics.seconds.labels(route).observe(seconds)
-            if scope["method"] == "POST":
-                metrics.recent.add(time.monotonic(), seconds, status[0])
-            # No text of a client is ever logged.
-            facts = {"request": number, "method": scope["method"], "route": route, "status": status[0], "ms": round(seconds * 1000, 2)}
-            _LOG.info("%s", json.dumps(facts))
+            self._note(scope, number, status[0], time.perf_counter() - started)
+
+    def _note(self, scope: MutableMapping[str, Any], number: str, status: int, seconds: float) -> None:
+        """Count a request, and log it: no text of a client."""
+        metrics, route = self.house.metrics, scope["route"].path if scope.get("route") is not None else "other"
+        metrics.requests.labels(route, str(status)).inc()
+        metrics.seconds.labels(route).observe(seconds)
+        if scope["method"] == "POST":
+            metrics.recent.add(time.monotonic(), seconds, status)
+        facts = {"request": number, "method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 2)}
+        _LOG.info("%s", json.dumps(facts))
 
     def _shared(self, origin: str | None) -> list[tuple[bytes, bytes]]:
         """Return the headers that let a browser show the answer to an allowed site's page; none for others."""
