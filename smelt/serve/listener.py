@@ -12,8 +12,15 @@ NOTICE_SECONDS, CLOSING_SECONDS = 0.5, 0.1
 """For so long a server that will end says that it is not ready, and still answers, so that balancers turn away; then it lets nobody in
 any more, and after the second time it stops to listen."""
 _BACKLOG = 2048
-_ATTACH_FILTER, _RETURN = 26, 0x06
-"""Linux's SO_ATTACH_FILTER; BPF_RET | BPF_K."""
+_ATTACH_FILTER = 26
+"""Linux's SO_ATTACH_FILTER."""
+_NO_BEGINNINGS = (
+    (0x30, 0, 0, 13),  # load the byte of the TCP header that holds the flags
+    (0x45, 0, 1, 0x02),  # is SYN among them?
+    (0x06, 0, 0, 0),  # then drop the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # else keep all of it
+)
+"""A program for the kernel's packet filter (classic BPF): code, jump if true, jump if false, operand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +68,9 @@ def let_nobody_in(listener: socket.socket) -> None:
     """Let no new connection begin; those that have begun can still be accepted. Where the system cannot do that, do nothing.
 
     A listening socket that is closed breaks off the connections that nobody has accepted yet. So it is given a filter first that
-    drops every packet: who comes now tries again, and finds the port closed.
+    drops the first packet of every connection: who comes now tries again, and finds the port closed.
     """
     if sys.platform == "linux":
-        one = _Instruction(code=_RETURN, k=0)
-        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, bytes(_Program(1, ctypes.pointer(one))))
+        program = (_Instruction * len(_NO_BEGINNINGS))(*_NO_BEGINNINGS)
+        told = _Program(len(program), ctypes.cast(program, ctypes.POINTER(_Instruction)))
+        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, bytes(told))
