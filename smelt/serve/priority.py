@@ -1,4 +1,4 @@
-"""Threads that compute give way to the one that reads requests and answers them, so that a busy server still refuses quickly."""
+"""What compares with a reference gives way to what answers."""
 
 import os
 import sys
@@ -7,18 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-COMPUTES, SHADOWS = 15, 19
-"""Niceness of threads that answer, and of those that compare with a reference."""
+NICENESS = 15
 Made = TypeVar("Made")
 
 
-def give_way(niceness: int) -> None:
+def give_way() -> None:
     """Lower this thread's priority, and that of the threads it will start; where the system can do that."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-def made_politely(make: Callable[[], Made], niceness: int = COMPUTES) -> Made:
+def made_politely(make: Callable[[], Made]) -> Made:
     """Return what is made in a thread of low priority: the runtimes' threads, started there, have it too."""
-    with ThreadPoolExecutor(1, initializer=give_way, initargs=(niceness,)) as pool:
+    with ThreadPoolExecutor(1, initializer=give_way) as pool:
         return pool.submit(make).result()

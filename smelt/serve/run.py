@@ -5,7 +5,6 @@ import contextlib
 import logging
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -16,7 +15,6 @@ from smelt.serve.guard import Rules
 from smelt.serve.house import House
 from smelt.serve.listener import CLOSING_SECONDS, NOTICE_SECONDS, Place, let_nobody_in
 
-_SWITCH_SECONDS = 0.0005
 _OBSERVE_SECONDS, _LAG_SECONDS = 1.0, 0.02
 _LOG = logging.getLogger("smelt.serve")
 
@@ -36,9 +34,6 @@ def serve(house: House, rules: Rules, place: Place, listener: socket.socket, tel
         timeout_graceful_shutdown=int(place.drain_seconds), ws="none", proxy_headers=False, h11_max_incomplete_event_size=64 * 1024,
     )  # fmt: skip
     server = _Server(config)
-
-    # Threads that compute hold Python's lock for short whiles; the loop shall not wait long for it.
-    sys.setswitchinterval(_SWITCH_SECONDS)
 
     async def work() -> None:
         house.start()

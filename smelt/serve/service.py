@@ -13,7 +13,6 @@ from smelt.language import say
 from smelt.runtime.bundle import Bundle
 from smelt.serve.faults import Refusal
 from smelt.serve.limits import Limits
-from smelt.serve.priority import COMPUTES, give_way
 from smelt.serve.queue import Item
 from smelt.serve.worker import Run, Worker
 
@@ -96,7 +95,7 @@ class Server:
         self.worker = Worker(bundle, limits, done=self._done, expired=self._expired)
         self._pending: dict[str, Item] = {}
         self._inside = 0
-        self._threads = ThreadPoolExecutor(1, "smelt-encode", give_way, (COMPUTES,))
+        self._threads = ThreadPoolExecutor(1, "smelt-encode")
 
     def hear(self, hearer: Hear) -> None:
         """Tell somebody of every batch, in the event loop."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from smelt.runtime.bundle import Bundle
 from smelt.serve.faults import Refusal
 from smelt.serve.limits import Limits
-from smelt.serve.priority import SHADOWS
 from smelt.serve.service import Server
 from smelt.serve.worker import Run
 from smelt.verify.live import Bounds, disagreement_bounds
@@ -84,7 +83,7 @@ class Shadow:
 
     def start(self) -> None:
         """Begin, in the running event loop; the reference's thread gives way to all others."""
-        self._server.worker.niceness = SHADOWS
+        self._server.worker.polite = True
         self._server.start()
 
     def stop(self) -> None:

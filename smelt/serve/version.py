@@ -14,7 +14,7 @@ from smelt.runtime.profile import read_profile
 from smelt.serve.drift import Drift
 from smelt.serve.limits import Limits
 from smelt.serve.metrics import Metrics
-from smelt.serve.priority import SHADOWS, made_politely
+from smelt.serve.priority import made_politely
 from smelt.serve.service import Server
 from smelt.serve.shadow import Promise, Shadow
 from smelt.serve.worker import Run
@@ -100,9 +100,6 @@ class Opening:
         Raises:
             BundleFault: it, or the reference, is damaged or unsafe.
         """
-        return made_politely(lambda: self._open(number, folder))
-
-    def _open(self, number: int, folder: Path) -> Version:
         bundle = open_bundle(folder, threads=self.threads or max(1, read_manifest(folder).threads))
         version = self.take(number, folder, bundle)
         version.sha = sha256_file(folder / FILE)
@@ -122,7 +119,7 @@ class Opening:
         Raises:
             UsageFault: it answers other labels.
         """
-        found = made_politely(lambda: open_bundle(folder, threads=1), SHADOWS)
+        found = made_politely(lambda: open_bundle(folder, threads=1))
         if set(found.labels) != set(bundle.labels):
             raise UsageFault(say("{folder}: the reference answers other labels than the bundle", folder=folder))
         return found

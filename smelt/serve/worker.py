@@ -12,7 +12,7 @@ import numpy as np
 from smelt.runtime.bundle import Bundle
 from smelt.serve.cost import Cost
 from smelt.serve.limits import Limits
-from smelt.serve.priority import COMPUTES, give_way
+from smelt.serve.priority import give_way
 from smelt.serve.queue import Item, Queue
 from smelt.tasks.classify import Answers
 from smelt.types import Arrays
@@ -51,8 +51,8 @@ class Worker:
         self.cost = Cost(pads=bundle.manifest.runtime != "numpy" and bundle.codec.windows is None)
         self.queue = Queue(self.cost, limits)
         self.busy_until = 0.0
-        self.niceness = COMPUTES
-        """Of its thread."""
+        self.polite = False
+        """Whether its thread gives way to all others."""
         self._done, self._expired = done, expired
         self._changed = threading.Condition()
         self._stopping = False
@@ -107,7 +107,8 @@ class Worker:
         return self.bundle.codec.encode([" ".join(["the"] * max(1, tokens - 2))] * texts)
 
     def _work(self) -> None:
-        give_way(self.niceness)
+        if self.polite:
+            give_way()
         while True:
             with self._changed:
                 while not len(self.queue) and not self._stopping:
