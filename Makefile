@@ -65,7 +65,7 @@ banking77-official: setup
 	@echo "$$(date -u +%Y-%m-%dT%H:%M:%SZ) $$(git rev-parse --short HEAD)" >> benchmarks/banking77/openings.log
 	$(BIN)/smelt run recipes/banking77.yaml --out runs/banking77
 
-# Everything marked slow: a crash at every write, fsync and rename, 30 real kills, 1,000,000 rows.
+# Everything marked slow: a crash at every write, fsync and rename, 30 real kills, 1,000,000 rows, fifty ends of a server under load.
 test-slow: setup-dev
 	$(BIN)/python -m pytest -m slow
 

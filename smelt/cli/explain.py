@@ -26,7 +26,7 @@ from smelt.runtime.manifest import FILE
 from smelt.runtime.predict import as_text, text_column
 
 _TEXTS = 20
-_SURROGATE_TEXTS = 5_000
+_SURROGATE_TEXTS, _FEWEST = 5_000, 50
 _SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _STRONGEST = 8
 
@@ -88,8 +88,10 @@ def _texts(options: argparse.Namespace, asked: Asked) -> list[str]:
         DataFault: the file has no rows.
     """
     path = Path(options.input)
-    if path.suffix.lower() not in _SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in _SUFFIXES or " " in options.input.strip():
         return [options.input]
+    if not path.is_file():
+        raise UsageFault(say("{path}: no such file", path=path), step=say("Name a file that is there, or a text of several words."))
     table = open_rows(path)
     column = text_column(table, asked.bundle, options.text) if asked.bundle else options.text or "text"
     most = _SURROGATE_TEXTS if options.whole else options.texts
@@ -142,7 +144,18 @@ def _by_gradients(asked: Asked, text: str, label: int | None) -> Attribution:
 
 
 def _surrogate(asked: Asked, texts: Sequence[str]) -> Surrogate:
-    return fit_surrogate(texts, [asked.labels[int(number)] for number in asked.ask(texts).argmax(1)])
+    """Fit simple models to the answers.
+
+    Raises:
+        DataFault: there are too few texts, or they all get one answer.
+    """
+    answers = [asked.labels[int(number)] for number in asked.ask(texts).argmax(1)]
+    if len(texts) < _FEWEST or len(set(answers)) == 1:
+        raise DataFault(
+            say("--global: {n} texts with {labels} different answers", n=len(texts), labels=len(set(answers))),
+            step=say("Give a file of {n} texts or more that get different answers.", n=_FEWEST),
+        )
+    return fit_surrogate(texts, answers)
 
 
 def _facts(explained: Explained, labels: Sequence[str], surrogate: Surrogate | None, seconds: float) -> dict[str, Any]:

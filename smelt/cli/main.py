@@ -4,9 +4,10 @@ import argparse
 import importlib
 import io
 import logging
+import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from smelt.errors import EnvironmentFault, SmeltError
 from smelt.language import say
@@ -180,22 +181,47 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--json", action="store_true", help=say("print one JSON document"))
 
 
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """Return what reads a whole number between bounds, and says which where it is none."""
+
+    def read(said: str) -> int:
+        if not said.isascii() or not said.isdigit() or not low <= int(said) <= high:
+            raise argparse.ArgumentTypeError(say("got '{said}', want a whole number from {low} to {high}", said=said, low=low, high=high))
+        return int(said)
+
+    return read
+
+
+def _seconds(said: str) -> float:
+    try:
+        found = float(said)
+    except ValueError:
+        found = math.nan
+    if not 0 < found < math.inf:
+        raise argparse.ArgumentTypeError(say("got '{said}', want a number of seconds above 0", said=said))
+    return found
+
+
 def _add_serve(commands: argparse._SubParsersAction) -> None:
     parser = _command(commands, "serve", say("answer over HTTP with one or more bundles"))
     parser.add_argument("bundles", nargs="+", metavar="[NAME=]BUNDLE", help=say("bundle folder, with the name that clients ask for"))
     parser.add_argument("--host", default="127.0.0.1", help=say("address to listen on; others than this machine's own need --keys"))
-    parser.add_argument("--port", type=int, default=8080, help=say("port to listen on; 0 takes a free one"))
-    parser.add_argument("--threads", type=int, metavar="N", help=say("CPU threads of each bundle; default the fastest for one text"))
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help=say("processes that answer, on cores of their own; default 1"))
+    parser.add_argument("--port", type=_whole(0, 65_535), default=8080, help=say("port to listen on; 0 takes a free one"))
+    parser.add_argument(
+        "--threads", type=_whole(1, 1_024), metavar="N", help=say("CPU threads of each bundle; default the fastest for one text")
+    )
+    parser.add_argument(
+        "--workers", type=_whole(1, 1_024), default=1, metavar="N", help=say("processes that answer, on cores of their own; default 1")
+    )
     parser.add_argument("--keys", metavar="FILE", help=say("API keys, made by smelt key"))
     parser.add_argument(
         "--allow-host", action="append", default=[], metavar="NAME", help=say("a name that requests may call this server by")
     )
     parser.add_argument("--allow-origin", action="append", default=[], metavar="URL", help=say("a site whose pages may ask"))
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help=say("after which a request is given up"))
-    parser.add_argument("--max-wait", type=float, default=2.0, metavar="SECONDS", help=say("what would wait longer is refused at once"))
-    parser.add_argument("--max-bytes", type=int, default=2_000_000, metavar="N", help=say("bytes of a request"))
-    parser.add_argument("--max-inputs", type=int, default=1_024, metavar="N", help=say("texts of a request"))
+    parser.add_argument("--timeout", type=_seconds, default=30.0, metavar="SECONDS", help=say("after which a request is given up"))
+    parser.add_argument("--max-wait", type=_seconds, default=2.0, metavar="SECONDS", help=say("what would wait longer is refused at once"))
+    parser.add_argument("--max-bytes", type=_whole(1, 2**40), default=2_000_000, metavar="N", help=say("bytes of a request"))
+    parser.add_argument("--max-inputs", type=_whole(1, 2**31), default=1_024, metavar="N", help=say("texts of a request"))
     parser.add_argument(
         "--reference", action="append", default=[], metavar="[NAME=]BUNDLE",
         help=say("what a share of the texts is answered by too: does the bundle keep up?"),
@@ -228,7 +254,9 @@ def _add_explain(commands: argparse._SubParsersAction) -> None:
         help=say("default: the more faithful of occlusion and shapley, measured; gradients need a run's train/model"),
     )  # fmt: skip
     parser.add_argument("--label", metavar="LABEL", help=say("explain this label; default the one that is answered"))
-    parser.add_argument("--texts", type=int, default=20, metavar="N", help=say("texts of a file that are explained; default 20"))
+    parser.add_argument(
+        "--texts", type=_whole(1, 100_000), default=20, metavar="N", help=say("texts of a file that are explained; default 20")
+    )
     parser.add_argument(
         "--global",
         dest="whole",

@@ -33,6 +33,10 @@ def main(options: argparse.Namespace) -> int:
         raise UsageFault(
             say("{path}: there is no key in it", path=options.keys), step=say("Make one: smelt key NAME --file {path}", path=options.keys)
         )
+    if options.bundles_in and not Path(options.bundles_in).is_dir():
+        raise UsageFault(
+            say("--bundles {path}: no such folder", path=options.bundles_in), step=say("Name the folder that bundles will be put into.")
+        )
     limits = Limits(
         body_bytes=options.max_bytes, inputs=options.max_inputs, wait_seconds=options.max_wait, deadline_seconds=options.timeout
     )  # fmt: skip

@@ -59,6 +59,8 @@ def fit_surrogate(texts: Sequence[str], answers: Sequence[str], *, seed: int = 0
     order = np.random.default_rng(seed).permutation(len(texts))
     held = max(1, round(_HELD_OUT * len(texts)))
     test, train, labels = order[:held], order[held:], np.array(answers)
+    if len(set(labels[train])) == 1:  # the only other answers were drawn for the test: learn from them all
+        train = order
     linear = LinearSVC(penalty="l1", dual=False, C=0.5, random_state=seed)  # pyright: ignore[reportArgumentType]  a number in its stubs
     linear.fit(table[train], labels[train])
     tree = DecisionTreeClassifier(max_depth=_DEPTH, random_state=seed).fit(table[train], labels[train])

@@ -21,8 +21,8 @@ from smelt.runtime.predict import answer_texts
 from smelt.runtime.profile import Profile, make_profile, write_profile
 from smelt.types import Candidate
 
-_PROFILED = 2_000
-"""Texts of train that the bundle's profile is made of, about."""
+_PROFILED, _FEWEST, _SECONDS = 2_000, 250, 10.0
+"""Texts of train that the bundle's profile is made of, about: as many as it answers in so many seconds, within bounds."""
 
 
 def ship(context: Context, reference: Reference, judgment: Judgment) -> Path:
@@ -57,19 +57,20 @@ def _write_choice(context: Context, judgment: Judgment, source: Path, folder: Pa
     """Copy the chosen candidate's bundle, add verdict, card and what its texts were like, seal it as certified."""
     manifest = read_manifest(source)
     shutil.copytree(source, folder)
-    write_profile(folder, _profile(context, source))
+    chosen, reference = (next(one for one in judgment.candidates if test(one)) for test in (_is_chosen, _is_reference))
+    write_profile(folder, _profile(context, source, chosen.examples_per_s or 0.0))
     frontier = {"candidates": [asdict(one) for one in judgment.candidates]}
     (folder / "frontier.json").write_text(json.dumps(frontier, indent=1, ensure_ascii=False), encoding="utf-8")
     (folder / "verdict.json").write_text(json.dumps(asdict(judgment.verdict), indent=2, ensure_ascii=False), encoding="utf-8")
-    chosen, reference = (next(one for one in judgment.candidates if test(one)) for test in (_is_chosen, _is_reference))
     (folder / "README.md").write_text(model_card(card_facts(context, judgment.verdict, chosen, reference)), encoding="utf-8")
     seal(folder, replace(manifest, certified=True))
 
 
-def _profile(context: Context, bundle: Path) -> Profile:
-    """Return what train is like to a bundle, by a sample."""
+def _profile(context: Context, bundle: Path, examples_per_s: float) -> Profile:
+    """Return what train is like to a bundle, by a sample that it answers in some seconds."""
     opened, train = open_bundle(bundle), open_dataset(context.run.path / "data").train
-    part = answer_texts(opened, train.texts(range(0, len(train), max(1, len(train) // _PROFILED))))
+    count = min(_PROFILED, max(_FEWEST, int(_SECONDS * examples_per_s)))
+    part = answer_texts(opened, train.texts(range(0, len(train), max(1, len(train) // count))))
     return make_profile(part.predictions, part.lengths, part.unknown, opened.labels)
 
 

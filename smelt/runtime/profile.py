@@ -54,14 +54,24 @@ def length_shares(tokens: Sequence[int], edges: Sequence[float]) -> list[float]:
     return (counts / max(1, len(tokens))).tolist()
 
 
-def stability_index(expected: Sequence[float], found: Sequence[float]) -> float:
-    """Return the population stability index of two distributions over the same bins; by custom, 0.1 is worth a look, 0.25 an alarm.
+def stability_index(expected: Sequence[float], found: Sequence[float], counts: tuple[int, int]) -> float:
+    """Return the population stability index of two samples over the same bins, less what chance alone gives, not below 0.
 
-    Source: Siddiqi 2006, Credit Risk Scorecards: the symmetric Kullback-Leibler divergence. Empty bins count as one in ten thousand.
+    By custom 0.1 is worth a look, 0.25 an alarm. Two samples of n and m from one distribution over k bins have about (k - 1)(1/n + 1/m):
+    with many labels and few texts that alone would be an alarm.
+
+    Args:
+        expected: shares of the first sample.
+        found: shares of the second.
+        counts: n and m.
+
+    Source: Siddiqi 2006, Credit Risk Scorecards: the symmetric Kullback-Leibler divergence; Yurdakul and Naranjo 2020,
+    doi:10.21314/JRMV.2020.227, for its distribution. Empty bins count as one in ten thousand.
     """
     first, second = (np.maximum(np.asarray(shares, float), _LEAST_SHARE) for shares in (expected, found))
     first, second = first / first.sum(), second / second.sum()
-    return float(((second - first) * np.log(second / first)).sum())
+    chance = (len(first) - 1) * sum(1 / max(1, count) for count in counts)
+    return max(0.0, float(((second - first) * np.log(second / first)).sum()) - chance)
 
 
 def write_profile(folder: Path, profile: Profile) -> None:

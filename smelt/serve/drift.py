@@ -16,7 +16,7 @@ _FEWEST = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drifted:
-    """How far the last texts are from those of training. Population stability indices: 0.1 is worth a look, 0.25 an alarm."""
+    """How far the last texts are from those of training. Population stability indices less chance: 0.1 is worth a look, 0.25 an alarm."""
 
     texts: int
     labels: float | None
@@ -50,7 +50,9 @@ class Drift:
         found = [labels.count(label) / max(1, len(labels)) for label in profile.labels]
         return Drifted(
             texts=len(labels),
-            labels=stability_index(list(profile.labels.values()), found) if enough else None,
-            lengths=stability_index(profile.lengths, length_shares(tokens, profile.length_edges)) if enough else None,
+            labels=stability_index(list(profile.labels.values()), found, (profile.texts, len(labels))) if enough else None,
+            lengths=stability_index(
+                profile.lengths, length_shares(tokens, profile.length_edges), (profile.texts, len(labels))
+            ) if enough else None,
             unknown=sum(strange) / max(1, sum(tokens)), unknown_in_training=profile.unknown,
         )  # fmt: skip

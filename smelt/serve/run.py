@@ -39,7 +39,7 @@ def serve(house: House, rules: Rules, place: Place, listener: socket.socket, tel
         house.start()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            with contextlib.suppress(ValueError, NotImplementedError):  # not in the main thread: whoever started us ends us
+            with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl+C is an exception
                 loop.add_signal_handler(number, lambda: loop.create_task(_end(house, server, listener)))
         observing = loop.create_task(_observe(house))
         host, port = listener.getsockname()[:2]

@@ -1,6 +1,7 @@
 """The thread that runs batches: it takes them from a queue, asks a session, and hands the answers back to the event loop."""
 
 import asyncio
+import logging
 import math
 import threading
 import time
@@ -17,6 +18,7 @@ from smelt.serve.queue import Item, Queue
 from smelt.tasks.classify import Answers
 from smelt.types import Arrays
 
+_LOG = logging.getLogger("smelt.serve")
 _WARM_SHAPES = ((1, 8), (8, 8), (1, 64), (8, 64), (1, 16), (4, 32))
 """Texts and tokens of the batches that a bundle answers before it is ready."""
 _STOP_SECONDS = 10.0
@@ -138,7 +140,8 @@ class Worker:
         try:
             answers = self.bundle.codec.decode(self.bundle.session.scores(arrays))
             answers = answers if np.isfinite(answers.probabilities).all() else None
-        except Exception:  # noqa: BLE001  a batch that fails must not end the thread that all others wait for
+        except Exception as error:  # noqa: BLE001  a batch that fails must not end the thread that all others wait for
+            _LOG.warning("%s: a batch of %d failed: %s: %s", self.bundle.manifest.name, len(batch), type(error).__name__, error)
             answers = None
         seconds = time.perf_counter() - clock
         with self._changed:

@@ -62,8 +62,22 @@ def test_gradients_need_the_training_module(smelt, bundle, model):
     assert json.loads(done.out)["method"] == "gradients"
 
 
-@pytest.mark.parametrize(("options", "said"), [(("--label", "no"), "no such label"), (("--text", "no"), "no column")])
+@pytest.mark.parametrize(
+    ("options", "said"), [(("--label", "no"), "no such label"), (("--text", "no"), "no column"), (("--texts", "0"), "from 1")]
+)
 def test_what_is_not_there_is_named(smelt, bundle, file, options, said):
     done = smelt("explain", bundle, file, *options)
     assert done.code in (2, 4)
     assert said in done.err
+
+
+def test_a_file_that_is_not_there_is_no_text(smelt, bundle):
+    done = smelt("explain", bundle, "missing.csv")
+    assert done.code == 2
+    assert "missing.csv: no such file" in done.err
+
+
+def test_a_whole_model_is_not_read_from_one_text(smelt, bundle):
+    done = smelt("explain", bundle, "rate cut", "--global")
+    assert done.code == 4
+    assert "--global: 1 texts with 1 different answers" in done.err

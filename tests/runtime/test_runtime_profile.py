@@ -33,6 +33,16 @@ def test_bins_of_lengths_hold_about_the_same_of_training():
 
 
 def test_the_stability_index_is_the_sum_over_the_bins():
-    assert stability_index([0.5, 0.5], [0.5, 0.5]) == 0
-    assert stability_index([0.2, 0.8], [0.4, 0.6]) == pytest.approx(0.2 * np.log(2) - 0.2 * np.log(0.75))
-    assert stability_index([0.0, 1.0], [0.5, 0.5]) > 0.25
+    many = (10**9, 10**9)
+    assert stability_index([0.5, 0.5], [0.5, 0.5], many) == 0
+    assert stability_index([0.2, 0.8], [0.4, 0.6], many) == pytest.approx(0.2 * np.log(2) - 0.2 * np.log(0.75))
+    assert stability_index([0.0, 1.0], [0.5, 0.5], many) > 0.25
+
+
+def test_many_labels_and_few_texts_are_no_drift_by_themselves():
+    generator, shares = np.random.default_rng(0), np.full(77, 1 / 77)
+    draws = [[generator.multinomial(n, shares) / n for n in (2000, 500)] for _ in range(200)]
+    found = [stability_index(first, second, (2000, 500)) for first, second in draws]
+    assert np.mean([stability_index(first, second, (10**9, 10**9)) for first, second in draws]) > 0.15
+    assert np.mean(found) < 0.05
+    assert max(found) < 0.25

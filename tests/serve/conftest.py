@@ -1,7 +1,11 @@
 """A tiny bundle, bundles whose session does as a test says, and a server on a free port of the loopback interface."""
 
 import asyncio
+import contextlib
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -121,6 +125,18 @@ def start():
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def served(bundle, *options):
+    """`smelt serve` as a process, and a client of it."""
+    command = [sys.executable, "-m", "smelt", "serve", f"tiny={bundle}", "--port", "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"SMELT_LANG": "en"}) as process:
+        said = process.stdout.readline()
+        assert said.startswith("tiny at http://127.0.0.1:"), said
+        yield process, Client(int(said.split(":")[2].split()[0]))
+        if process.poll() is None:
+            process.kill()
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """Fifty ends and a hundred exchanges under load. Minutes long."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -13,7 +10,7 @@ import pytest
 
 from smelt.serve.house import House
 from smelt.serve.limits import Limits
-from tests.serve.conftest import Client
+from tests.serve.conftest import served
 
 pytestmark = pytest.mark.slow
 BODY = {"input": ["rate cut", "bond"]}
@@ -31,11 +28,10 @@ def asking(client, codes, stop):
 
 
 def test_fifty_ends_under_load_lose_nothing_that_was_taken_on(sealed_bundle):
-    command = [sys.executable, "-m", "smelt", "serve", f"tiny={sealed_bundle}", "--port", "0"]
     codes: Counter = Counter()
     for _ in range(50):
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"SMELT_LANG": "en"}) as process:
-            client, stop = Client(int(process.stdout.readline().split(":")[2].split()[0])), threading.Event()
+        with served(sealed_bundle) as (process, client):
+            stop = threading.Event()
             threads = [threading.Thread(target=asking, args=(client, codes, stop)) for _ in range(4)]
             for thread in threads:
                 thread.start()

@@ -223,6 +223,9 @@ def test_a_server_with_keys_asks_for_one(open_page, start, house_of, make_bundle
     page.fill("#texts", "rate")
     page.get_by_role("button", name="Ask").click()
     page.wait_for_selector(".said")
+    assert page.locator("#key-form").is_hidden()
+    assert page.locator(".said h3").inner_text().startswith("down")
+    assert secret not in page.content()
 
 
 def test_everything_is_reached_by_the_keyboard_and_fits_a_phone(open_page, two):

@@ -13,20 +13,13 @@ import pytest
 from smelt.cli.main import main
 from smelt.cli.serve import named
 from smelt.errors import UsageFault
-from tests.serve.conftest import Client
+from tests.serve.conftest import served
 
 
 @pytest.fixture
 def process(sealed_bundle):
-    command = [sys.executable, "-m", "smelt", "serve", f"tiny={sealed_bundle}", "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"SMELT_LANG": "en"}
-    ) as found:
-        said = found.stdout.readline()
-        assert said.startswith("tiny at http://127.0.0.1:"), (said, found.stderr.read() if found.poll() is not None else "")
-        yield found, Client(int(said.split(":")[2].split()[0]))
-        if found.poll() is None:
-            found.kill()
+    with served(sealed_bundle) as found:
+        yield found
 
 
 def test_nothing_that_was_taken_on_is_lost_when_it_is_told_to_end(process):
@@ -105,12 +98,8 @@ def test_keys_are_made_and_shown_once(tmp_path, capsys):
 
 @pytest.fixture
 def crew(sealed_bundle):
-    command = [sys.executable, "-m", "smelt", "serve", f"tiny={sealed_bundle}", "--port", "0", "--workers", "2"]
-    surroundings = os.environ | {"SMELT_LANG": "en"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=surroundings) as found:
-        yield found, Client(int(found.stdout.readline().split(":")[2].split()[0]))
-        if found.poll() is None:
-            found.kill()
+    with served(sealed_bundle, "--workers", "2") as found:
+        yield found
 
 
 def members(process):
@@ -168,3 +157,23 @@ def test_a_file_without_keys_opens_nothing(sealed_bundle, tmp_path, capsys):
     (tmp_path / "keys.json").write_text("[]", encoding="utf-8")
     assert main(["serve", str(sealed_bundle), "--port", "0", "--keys", str(tmp_path / "keys.json")]) == 2
     assert "no key in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--port", "99999"), "from 0 to 65535"), (("--port", "-1"), "from 0 to 65535"), (("--threads", "0"), "from 1"),
+        (("--workers", "0"), "from 1"), (("--timeout", "0"), "above 0"), (("--max-wait", "soon"), "above 0"),
+        (("--max-inputs", "0"), "from 1"),
+        (("--bundles", "/nowhere/at/all"), "no such folder"), (("--shadow", "1%"), "needs the bundle to compare with"),
+        (("--shadow", "150%", "--reference", "x"), "want a share"), (("--reference", "other=x"), "no bundle is named other"),
+        (("--workers", "2", "--bundles", "."), "goes with one process"),
+    ],
+)  # fmt: skip
+def test_options_that_make_no_sense_are_refused_with_what_is_accepted(sealed_bundle, capsys, options, said):
+    try:
+        code = main(["serve", str(sealed_bundle), *([] if "--port" in options else ["--port", "0"]), *options])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
+    assert said in capsys.readouterr().err

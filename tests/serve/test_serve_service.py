@@ -90,7 +90,7 @@ def test_work_of_clients_that_left_is_not_done(make_bundle):
 
 
 @pytest.mark.parametrize("fault", [{"fails": True}, {"bad": True}])
-def test_a_model_that_fails_is_told_without_its_reason_and_the_server_lives(make_bundle, fault):
+def test_a_model_that_fails_is_told_without_its_reason_and_the_server_lives(make_bundle, fault, caplog):
     bundle = make_bundle(**fault)
 
     async def work(server):
@@ -103,6 +103,7 @@ def test_a_model_that_fails_is_told_without_its_reason_and_the_server_lives(make
     refusal = serving(bundle, work)
     assert refusal.status == 500
     assert "secret" not in refusal.message
+    assert ("the secret reason" in caplog.text) == ("fails" in fault)  # whoever runs the server is told
 
 
 def test_what_would_wait_too_long_is_refused_at_once_with_a_time_to_come_again(make_bundle):
