@@ -113,7 +113,7 @@ def _label(asked: Asked, name: str | None) -> int | None:
 
 def _explain(asked: Asked, texts: Sequence[str], label: int | None, method: str | None) -> Explained:
     if method == "gradients":
-        return choose(asked.ask, texts, {"gradients": [_by_gradients(asked, text, label) for text in texts]})
+        return choose(asked.ask, {"gradients": [_by_gradients(asked, text, label) for text in texts]})
     return explain(asked.ask, texts, label=label, method=next((one for one in METHODS if one == method), None))
 
 

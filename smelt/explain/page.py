@@ -67,8 +67,8 @@ def told(closest: Counterfactual | None, labels: Sequence[str]) -> str:
     """Return what would change the answer, in words."""
     if closest is None:
         return say("No few words change this answer.")
-    gone = ", ".join(f"“{edit.word}”" if edit.instead is None else f"“{edit.word}” → “{edit.instead}”" for edit in closest.edits)
-    return say("Without {words} it would be {label} ({share:.1%}).", words=gone, label=labels[closest.label], share=closest.probability)
+    gone = ", ".join(f"“{edit.word}” → {f'“{edit.instead}”' if edit.instead else '–'}" for edit in closest.edits)
+    return say("It would be {label} ({share:.1%}) with {words}.", words=gone, label=labels[closest.label], share=closest.probability)
 
 
 def faithfulness_table(explained: Explained) -> Html:

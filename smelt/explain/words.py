@@ -39,11 +39,6 @@ class Words:
         gone = set(numbers)
         return self.keep(number for number in range(len(self.spans)) if number not in gone)
 
-    def replace(self, number: int, word: str) -> str:
-        """Return the text with another word in a piece's place."""
-        start, end = self.spans[number]
-        return self.text[:start] + word + self.text[end:]
-
 
 def split_words(text: str, most: int = MOST) -> Words:
     """Return a text's words; where there are more than `most`, as many runs of neighbors, about equally long."""

@@ -7,11 +7,11 @@ Namespace = Literal["tei", "openai", "oip", "own"]
 """Whose clients ask: text-embeddings-inference, OpenAI and vLLM, Open Inference Protocol, ours."""
 Code = Literal[
     "bad_request", "unauthorized", "forbidden", "not_found", "method_not_allowed", "timeout", "conflict", "too_large",
-    "unsupported_media_type", "unprocessable", "overloaded", "internal", "draining", "deadline",
+    "unprocessable", "overloaded", "internal", "draining", "deadline",
 ]  # fmt: skip
 STATUS: Mapping[Code, int] = {
     "bad_request": 400, "unauthorized": 401, "forbidden": 403, "not_found": 404, "method_not_allowed": 405, "timeout": 408, "conflict": 409,
-    "too_large": 413, "unsupported_media_type": 415, "unprocessable": 422, "overloaded": 429, "internal": 500, "draining": 503,
+    "too_large": 413, "unprocessable": 422, "overloaded": 429, "internal": 500, "draining": 503,
     "deadline": 504,
 }  # fmt: skip
 _TEI: Mapping[Code, str] = {

@@ -113,11 +113,6 @@ class Server:
         self.worker.stop()
         self._threads.shutdown()
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """In the order of an answer's probabilities."""
-        return self.bundle.labels
-
     async def classify(self, texts: Sequence[str], *, seconds: float | None = None, truncate: bool = True) -> Reply:
         """Answer some texts. Until they are answered the server does not stop.
 

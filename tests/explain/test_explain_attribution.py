@@ -6,7 +6,7 @@ import pytest
 
 from smelt.explain.attribution import attribute, log_odds
 from smelt.explain.counterfactual import find_counterfactual
-from smelt.explain.explanation import explain
+from smelt.explain.explanation import explain, telling_words
 from smelt.explain.faithfulness import measure
 from smelt.explain.page import draw_page
 
@@ -90,6 +90,14 @@ def test_the_fewest_words_are_changed():
     assert find_counterfactual(ask, "plain plain") is None
     instead = find_counterfactual(ask, "fine plain", words=["bad"])
     assert instead.edits[0].instead == "bad"
+
+
+def test_the_telling_words_of_other_answers_are_tried_in_a_words_place():
+    explained = explain(ask, ["fine fine fine fine plain", "bad plain"], method="occlusion")
+    assert telling_words(explained.found) == {1: "fine", 0: "bad"}
+    first, second = explained.counterfactuals
+    assert [(edit.word, edit.instead) for edit in first.edits] == [("fine", "bad"), ("fine", "bad")]
+    assert (len(second.edits), second.label) == (1, 1)
 
 
 def test_texts_are_explained_by_the_more_faithful_method_and_drawn():
