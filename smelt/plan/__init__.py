@@ -1,0 +1,1 @@
+"""Where and at what cost: what a training run takes on a cluster, by arithmetic. No torch."""

@@ -1,0 +1,62 @@
+"""The fitted constants of the cost model: few, physical, each with its meaning. Fitted by `benchmarks/plan/fit.py`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constants:
+    """Shares are of what the hardware table states, 0 to 1."""
+
+    tile_depth: float = 217.0
+    """Elements of depth that a tile of a product costs beside its own: filling and draining."""
+    wave: float = 0.686
+    """Share of a last, partly filled wave of tiles that is lost."""
+    ragged: float = 0.721
+    """Share of speed left where a product's width is no multiple of 64 elements but of 8."""
+    odd: float = 0.18
+    """The same where it is no multiple of 8."""
+    stream: float = 0.816
+    """Share of the memory's bandwidth that kernels which only move data reach."""
+    gap_us: float = 4.24
+    """Time between two kernels. Microseconds."""
+    host_us: float = 34.5
+    """Time of the host to start one kernel from Python. Microseconds."""
+    host_spread: float = 0.186
+    """What waiting for each other in every block adds to the host's time where the tensor group fills a node, as a share; it grows with
+    the square of the group."""
+    micro_batch_us: float = 1320.0
+    """Time of the host per micro-batch and stage, beside its kernels. Microseconds."""
+    link: float = 0.793
+    """Share of the link inside a node that collectives reach."""
+    network: float = 1.0
+    """Share of the network between nodes that collectives reach."""
+    link_us: float = 20.7
+    """Latency of one hop of a collective inside a node. Microseconds."""
+    network_us: float = 27.0
+    """The same between nodes. Microseconds."""
+    untuned: float = 0.821
+    """Share of the sustained rate that products reach on Hopper and later without kernels of that generation."""
+    untuned_flash: float = 0.559
+    """The same for attention."""
+    flash: float = 0.617
+    """Share of the sustained rate that attention without stored scores reaches forward, with heads of infinite width."""
+    flash_width: float = 18.4
+    """Width of a head at which it reaches half of that."""
+    flash_backward: float = 0.644
+    """Its speed backward, as a share of forward."""
+    exposed: float = 0.864
+    """Share of an exchange that overlap does not hide."""
+    tensor_exposed: float = 0.696
+    """The same between tensor neighbors, where the software hides it at all."""
+    fp8: float = 0.95
+    """Share of the sustained rate left in fp8."""
+    loss_bytes: float = 41.7
+    """Bytes moved per token and word of the vocabulary in a loss of single kernels; a fused one moves a third."""
+    optimizer_bytes: float = 19.3
+    """Bytes moved per weight in the optimizer's step, with clipping and copies."""
+    step_ms: float = 2.16
+    """Time per step for what nothing above names. Milliseconds."""
+    reserve_gb: float = 1.0
+    """Memory that the driver and its communication take. 10⁹ bytes."""
+    activations: float = 1.55
+    """Memory held for activations, as a multiple of the equations': copies, buffers of a pipeline, what the allocator cannot reuse."""

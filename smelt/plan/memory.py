@@ -1,0 +1,136 @@
+"""What one rank has to hold at the fullest moment of a step, stage by stage.
+
+Source of the activations: Korthikanti et al. 2022, arXiv 2205.05198, equations 1 to 6; of the sharded states: Rajbhandari et al. 2020,
+arXiv 1910.02054.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from smelt.plan.constants import Constants
+from smelt.plan.hardware import Accelerator
+from smelt.plan.layout import Layout, Work
+from smelt.plan.shape import Shape
+from smelt.plan.software import Software
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes on one rank of one stage."""
+
+    stage: int
+    weights: float
+    gradients: float
+    optimizer: float
+    activations: float
+    reserve: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.weights + self.gradients + self.optimizer + self.activations + self.reserve
+
+
+def stage_layers(layers: int, stages: int) -> list[int]:
+    """Deal blocks to stages, the longer ones first: 7 over 3 is [3, 2, 2]."""
+    base, rest = divmod(layers, stages)
+    return [base + (stage < rest) for stage in range(stages)]
+
+
+def stage_weights(shape: Shape, layout: Layout) -> list[float]:
+    """Return the weights that one rank of each stage computes with, unsharded. Counts."""
+    dense = shape.block_weights
+    if shape.experts:
+        dense -= shape.experts * shape.expert_weights * (1 - 1 / layout.expert)
+    counts = [number * dense / layout.tensor for number in stage_layers(shape.layers, layout.pipeline)]
+    counts[0] += shape.embedding_weights / layout.tensor
+    last = shape.head_weights + shape.other_weights
+    if shape.tied and layout.pipeline > 1:
+        last += shape.vocab * shape.row_width
+    counts[-1] += last / layout.tensor
+    return counts
+
+
+def memory(shape: Shape, work: Work, layout: Layout, software: Software, constants: Constants) -> list[Memory]:
+    """Return what the ranks of each stage hold at their fullest."""
+    counts = stage_weights(shape, layout)
+    numbers = stage_layers(shape.layers, layout.pipeline)
+    return [_stage(shape, work, layout, software, constants, stage, counts[stage], numbers[stage]) for stage in _fullest(layout.pipeline)]
+
+
+def _fullest(stages: int) -> list[int]:
+    """The stages that can be the fullest: the first holds most micro-batches, the last the head."""
+    return sorted({0, min(1, stages - 1), stages - 1})
+
+
+def _stage(  # noqa: PLR0913 - one argument for each thing that a stage is made of
+    shape: Shape, work: Work, layout: Layout, software: Software, constants: Constants, stage: int, count: float, layers: int
+) -> Memory:
+    shards = (layout.shard or layout.data) * layout.context
+    split = {"none": (1, 1, 1), "optimizer": (1, 1, shards), "gradients": (1, shards, shards), "full": (shards, shards, shards)}
+    of_weights, of_gradients, of_optimizer = split[layout.sharding]
+    width = 4 if work.precision == "fp32" else 2
+    kept = 8 if work.precision == "fp32" else 12
+    weights = width * count / of_weights
+    if layout.sharding == "full":
+        weights += 2.0 * width * max(shape.block_weights, shape.embedding_weights) / layout.tensor
+    gradient = 4 if work.precision == "fp32" else software.gradient_bytes
+    gradients, optimizer = gradient * count / of_gradients, kept * count / of_optimizer
+    held = _held(layout, work, stage) * layers * block_bytes(shape, work, layout, software)
+    if layout.recompute == "full":
+        held += _working(shape, work, layout, software)
+    if stage == layout.pipeline - 1:
+        held += 8.0 * shape.head_share * layout.micro_batch * work.sequence / layout.context * shape.vocab / layout.tensor
+    return Memory(stage, weights, gradients, optimizer, constants.activations * held, constants.reserve_gb * 1e9)
+
+
+def _held(layout: Layout, work: Work, stage: int) -> float:
+    """Micro-batches whose activations a stage holds at once."""
+    number = layout.micro_batches(work.batch)
+    if layout.schedule == "gpipe":
+        return number
+    at_once = min(number, layout.pipeline - stage)
+    if layout.virtual > 1:
+        return min(number, at_once + (layout.pipeline - 1) / layout.virtual)
+    return at_once
+
+
+def block_bytes(shape: Shape, work: Work, layout: Layout, software: Software) -> float:
+    """Return the bytes of activations that one micro-batch leaves in one block on one rank."""
+    tokens = layout.micro_batch * work.sequence / layout.context
+    share = layout.tensor if layout.sequence_parallel else 1
+    width = 2.0 if work.precision == "fp32" else 1.0
+    if layout.recompute == "full":
+        return 2.0 * width * tokens * shape.hidden / share
+    whole = (10.0 if software.dropout else 8.0) * shape.hidden
+    ffn = shape.ffn * max(1, shape.experts_per_token)
+    split = 2.0 * (shape.attention_width + 2.0 * shape.kv_width) + 2.0 * shape.attention_width + (6.0 if shape.gated else 4.0) * ffn
+    scores = 0.0
+    if not software.flash and layout.recompute == "none":
+        scores = (5.0 if software.dropout else 4.0) * shape.heads * work.sequence
+    return width * tokens * (whole / share + (split + scores) / layout.tensor)
+
+
+def _working(shape: Shape, work: Work, layout: Layout, software: Software) -> float:
+    """One block is computed again in full before its backward."""
+    bare = Layout(tensor=layout.tensor, context=layout.context, micro_batch=layout.micro_batch, sequence_parallel=layout.sequence_parallel)
+    return block_bytes(shape, work, bare, software)
+
+
+class Fit(Enum):
+    """Does it fit? `TIGHT`: by the estimate, but the estimate may be off by more than what is left."""
+
+    FITS = "fits"
+    TIGHT = "tight"
+    TOO_LARGE = "too large"
+
+
+MARGIN = 1.18
+"""An estimate times this must be below the memory for a layout to be called to fit: 95 % of the published rows with memory lie below."""
+
+
+def fit(size_bytes: float, accelerator: Accelerator) -> Fit:
+    """Judge the fullest rank of a layout."""
+    if size_bytes > accelerator.memory_gb * 1e9:
+        return Fit.TOO_LARGE
+    return Fit.FITS if size_bytes * MARGIN <= accelerator.memory_gb * 1e9 else Fit.TIGHT

@@ -1,0 +1,30 @@
+"""What the training software does, as far as it decides speed and memory."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Software:
+    """Habits of a training stack. The defaults are those of current stacks."""
+
+    flash: bool = True
+    """Attention without storing its scores (FlashAttention, cuDNN)."""
+    tuned: bool = True
+    """Products, attention and exchanges of the accelerator's own generation: Transformer Engine, and the exchange of tensor neighbors
+    behind products."""
+    fused: bool = True
+    """Neighbors such as bias, activation and loss are one kernel; gradients are summed where they are made."""
+    overlap: bool = True
+    """Gradients are exchanged while others are still computed."""
+    gradient_bytes: int = 4
+    """Of one gradient as it is kept and exchanged."""
+    dropout: bool = False
+    """Are there dropouts, with masks to keep?"""
+
+
+CURRENT = Software()
+"""Megatron-Core, NeMo and the like since 2023."""
+PYTORCH = Software(tuned=False, gradient_bytes=2)
+"""Sharded by PyTorch itself (FSDP), without Transformer Engine."""
+MEGATRON_2021 = Software(flash=False, tuned=False, fused=False, overlap=False, gradient_bytes=2, dropout=True)
+"""Megatron and Megatron-DeepSpeed until 2022, as most published sweeps used them."""

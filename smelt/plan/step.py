@@ -1,0 +1,132 @@
+"""How long one step takes under one layout, and where the time goes."""
+
+from dataclasses import dataclass
+
+from smelt.plan.block import Blocks, Costs, Pass
+from smelt.plan.cluster import Cluster
+from smelt.plan.collectives import Wires
+from smelt.plan.constants import Constants
+from smelt.plan.kernels import Kernels
+from smelt.plan.layout import Layout, Work
+from smelt.plan.memory import Memory, memory, stage_layers, stage_weights
+from smelt.plan.shape import Shape
+from smelt.plan.software import Software
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step. Times in seconds; `parts` add up to `seconds`; `stages` are the times of one micro-batch."""
+
+    layout: Layout
+    seconds: float
+    parts: dict[str, float]
+    stages: tuple[float, ...]
+    micro_batches: int
+
+
+class Estimator:
+    """Answers for one model, work, cluster and software; layouts share what they have in common."""
+
+    def __init__(self, shape: Shape, work: Work, cluster: Cluster, software: Software, constants: Constants) -> None:
+        """Take the question."""
+        self.shape, self.work, self.cluster, self.software, self.constants = shape, work, cluster, software, constants
+        self.kernels = Kernels(cluster.accelerator, work.precision, constants, tuned=software.tuned)
+        self.wires = Wires(cluster, constants)
+        self.blocks = Blocks(shape, work, software, self.kernels, self.wires)
+
+    def memory(self, layout: Layout) -> list[Memory]:
+        """Return what ranks hold, of the stages that can be the fullest."""
+        return memory(self.shape, self.work, layout, self.software, self.constants)
+
+    def step(self, layout: Layout) -> Step:
+        """Return the time of one step."""
+        costs = self.blocks.costs(layout)
+        number = layout.micro_batches(self.work.batch)
+        layers = stage_layers(self.shape.layers, layout.pipeline)
+        forward, backward = self._passes(layout, costs)
+        stages = self._stages(layout, costs, layers, forward, backward)
+        slowest = max(stages) + self._accumulate(layout, number)
+        bubble = max(0.0, sum(stages) - slowest) / (layout.virtual if layout.schedule != "gpipe" else 1)
+        if layout.schedule == "zero_bubble":
+            bubble /= 3.0
+        data = self._data(layout, max(layers) * (forward + backward))
+        optimizer = self._optimizer(layout)
+        fixed = self.constants.step_ms * 1e-3
+        parts = self._parts(layout, costs, number, max(layers))
+        running = number * slowest
+        parts["stall"] = max(0.0, running - sum(parts.values()))
+        parts |= {"bubble": bubble, "data": data, "optimizer": optimizer, "fixed": fixed}
+        seconds = running + bubble + data + optimizer + fixed
+        return Step(layout=layout, seconds=seconds, parts=parts, stages=tuple(stages), micro_batches=number)
+
+    def _passes(self, layout: Layout, costs: Costs) -> tuple[float, float]:
+        """A block forward and backward, with the gathers of sharded weights that do not hide behind it."""
+        forward, backward = costs.forward, costs.backward + costs.again
+        if not self._gathers(layout):
+            return forward.seconds, backward.seconds
+        size = (layout.shard or layout.data) * layout.context
+        held = self.shape.block_weights / layout.tensor
+        gather = self.wires.gather(self.kernels.element_bytes * held, size, layout.tensor)
+        scatter = self.wires.gather(self.kernels.element_bytes * held, size, layout.tensor)
+        there = gather if layout.sharding == "full" else 0.0
+        return self._behind(forward.seconds, gather), self._behind(backward.seconds, there + scatter)
+
+    def _gathers(self, layout: Layout) -> bool:
+        """Are weights gathered for each micro-batch? A pipeline that shards gradients alone gathers them once per step."""
+        return layout.sharding == "full" or (layout.sharding == "gradients" and layout.pipeline == 1)
+
+    def _behind(self, computed: float, exchanged: float) -> float:
+        """Both at once: the longer one, and a part of the shorter, as they share the memory and the multiprocessors."""
+        return max(computed, exchanged) + self.constants.exposed * min(computed, exchanged)
+
+    def _stages(self, layout: Layout, costs: Costs, layers: list[int], forward: float, backward: float) -> list[float]:
+        host = self.constants.micro_batch_us * 1e-6
+        stages = [number * (forward + backward) for number in layers]
+        stages[0] += max(costs.embedding.seconds, host)
+        stages[-1] += costs.head.seconds
+        if layout.pipeline > 1:
+            tokens = layout.micro_batch * self.work.sequence / layout.context
+            size = tokens * self.shape.hidden * self.kernels.element_bytes / layout.tensor
+            stride = layout.tensor * layout.context * layout.data
+            hop = 2.0 * layout.virtual * self.wires.send(size, stride)
+            stages = [time + hop for time in stages]
+        return [time + host for time in stages]
+
+    def _data(self, layout: Layout, behind: float) -> float:
+        """Gradients go to the other replicas; what the first and the last micro-batch do not hide is waited for."""
+        size = layout.data * layout.context
+        if size == 1 or self._gathers(layout):
+            return 0.0
+        weights = max(stage_weights(self.shape, layout))
+        exchange = self.wires.all_reduce(self._gradient_bytes() * weights, size, layout.tensor)
+        if layout.sharding != "none":
+            exchange = self.wires.gather(self._gradient_bytes() * weights, size, layout.tensor)
+            exchange += self.wires.gather(self.kernels.element_bytes * weights, size, layout.tensor)
+        if not self.software.overlap:
+            return exchange
+        return max(exchange - behind, self.constants.exposed * exchange)
+
+    def _accumulate(self, layout: Layout, number: int) -> float:
+        """With several micro-batches each adds its gradients to those kept: read both, write one."""
+        if number == 1 or self.software.fused:
+            return 0.0
+        weights = max(stage_weights(self.shape, layout))
+        return self.kernels.stream((2.0 * self._gradient_bytes() + self.kernels.element_bytes) * weights)
+
+    def _gradient_bytes(self) -> int:
+        return 4 if self.work.precision == "fp32" else self.software.gradient_bytes
+
+    def _optimizer(self, layout: Layout) -> float:
+        weights = max(stage_weights(self.shape, layout))
+        shards = (layout.shard or layout.data) * layout.context if layout.sharding != "none" else 1
+        return self.constants.optimizer_bytes * weights / shards / self.kernels.bandwidth * self.constants.stream
+
+    def _parts(self, layout: Layout, costs: Costs, number: int, layers: int) -> dict[str, float]:
+        """What the slowest stage is busy with, over the step."""
+        block: Pass = costs.forward + costs.backward
+        last = costs.head if layout.pipeline == 1 else Pass()
+        return {
+            "compute": number * (layers * block.device + last.device),
+            "recompute": number * layers * costs.again.device,
+            "tensor": number * layers * (block.wire + costs.again.wire),
+        }
