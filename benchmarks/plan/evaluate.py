@@ -94,6 +94,7 @@ def table(rows: list[Predicted], unknown: list[tuple[str, str]]) -> dict[str, fl
         "memory_median": _round(float(np.median(memory))) if memory else None,
         "out_of_memory": len(out),
         "false_fits": sum(each is Fit.FITS for each in out),
+        "likely_fits": sum(each is Fit.LIKELY for each in out),
         "tight_fits": sum(each is Fit.TIGHT for each in out),
         "false_ooms": sum(fit(held, row.cluster.accelerator) is Fit.TOO_LARGE for row, held in kept),
     }

@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     _add_serve(commands)
     _add_explain(commands)
+    _add_plan(commands)
     _add_rest(commands)
     return parser
 
@@ -265,6 +266,24 @@ def _add_explain(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--json", action="store_true", help=say("print one JSON document"))
     parser.add_argument("--html", metavar="FILE", help=say("write a page instead"))
+
+
+def _add_plan(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "plan", say("what a training run takes on a cluster: layout, hours, memory, cost"))
+    parser.add_argument("spec", nargs="?", metavar="SPEC|RECIPE", help=say("a file with model, task and cluster, or a recipe"))
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="a.b=c", help=say("change one value of the recipe"))
+    parser.add_argument("--what-if", action="store_true", help=say("twice the nodes, half the link, fp8, longer sequences, …"))
+    parser.add_argument("--html", metavar="FILE", help=say("write a page with pictures"))
+    parser.add_argument("--json", action="store_true", help=say("print one JSON document"))
+    parser.add_argument("--calibrate", action="store_true", help=say("measure this machine, in about a minute"))
+    parser.add_argument("--ranks", type=_ranks, default=(1, 2), metavar="N,N", help=say("processes to measure with; default 1,2"))
+
+
+def _ranks(text: str) -> tuple[int, ...]:
+    numbers = tuple(int(each) for each in text.split(","))
+    if not all(1 <= number <= 64 for number in numbers):
+        raise ValueError(text)
+    return numbers
 
 
 def _add_rest(commands: argparse._SubParsersAction) -> None:

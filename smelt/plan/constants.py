@@ -7,54 +7,54 @@ from dataclasses import dataclass
 class Constants:
     """Shares are of what the hardware table states, 0 to 1."""
 
-    tile_depth: float = 217.0
+    tile_depth: float = 142.0
     """Elements of depth that a tile of a product costs beside its own: filling and draining."""
-    wave: float = 0.686
+    wave: float = 0.525
     """Share of a last, partly filled wave of tiles that is lost."""
-    ragged: float = 0.721
+    ragged: float = 0.69
     """Share of speed left where a product's width is no multiple of 64 elements but of 8."""
-    odd: float = 0.18
+    odd: float = 0.462
     """The same where it is no multiple of 8."""
-    stream: float = 0.816
+    stream: float = 0.829
     """Share of the memory's bandwidth that kernels which only move data reach."""
-    gap_us: float = 4.24
+    gap_us: float = 2.07
     """Time between two kernels. Microseconds."""
-    host_us: float = 34.5
+    host_us: float = 34.9
     """Time of the host to start one kernel from Python. Microseconds."""
-    host_spread: float = 0.186
+    host_spread: float = 0.149
     """What waiting for each other in every block adds to the host's time where the tensor group fills a node, as a share; it grows with
     the square of the group."""
-    micro_batch_us: float = 1320.0
+    micro_batch_us: float = 759.0
     """Time of the host per micro-batch and stage, beside its kernels. Microseconds."""
-    link: float = 0.793
+    link: float = 0.762
     """Share of the link inside a node that collectives reach."""
-    network: float = 1.0
+    network: float = 0.983
     """Share of the network between nodes that collectives reach."""
-    link_us: float = 20.7
+    link_us: float = 29.7
     """Latency of one hop of a collective inside a node. Microseconds."""
-    network_us: float = 27.0
+    network_us: float = 20.9
     """The same between nodes. Microseconds."""
-    untuned: float = 0.821
+    untuned: float = 0.82
     """Share of the sustained rate that products reach on Hopper and later without kernels of that generation."""
-    untuned_flash: float = 0.559
+    untuned_flash: float = 0.561
     """The same for attention."""
-    flash: float = 0.617
+    flash: float = 0.613
     """Share of the sustained rate that attention without stored scores reaches forward, with heads of infinite width."""
-    flash_width: float = 18.4
+    flash_width: float = 21.8
     """Width of a head at which it reaches half of that."""
-    flash_backward: float = 0.644
+    flash_backward: float = 0.697
     """Its speed backward, as a share of forward."""
-    exposed: float = 0.864
+    exposed: float = 0.739
     """Share of an exchange that overlap does not hide."""
-    tensor_exposed: float = 0.696
+    tensor_exposed: float = 0.646
     """The same between tensor neighbors, where the software hides it at all."""
-    fp8: float = 0.95
+    fp8: float = 0.941
     """Share of the sustained rate left in fp8."""
-    loss_bytes: float = 41.7
+    loss_bytes: float = 67.5
     """Bytes moved per token and word of the vocabulary in a loss of single kernels; a fused one moves a third."""
-    optimizer_bytes: float = 19.3
+    optimizer_bytes: float = 24.7
     """Bytes moved per weight in the optimizer's step, with clipping and copies."""
-    step_ms: float = 2.16
+    step_ms: float = 4.08
     """Time per step for what nothing above names. Milliseconds."""
     reserve_gb: float = 1.0
     """Memory that the driver and its communication take. 10⁹ bytes."""

@@ -38,7 +38,7 @@ def failures(seconds: float, *, count: int, hours_between: float, save: float, r
     between = hours_between * 3600.0 / count
     interval = min(_interval(between, save), max(seconds, 1.0))
     grow = (interval + save) / between
-    if grow > 500 or restart / between > 500:
+    if grow > 50 or restart / between > 50:
         return Failures(between=between, save=save, interval=interval, expected=float("inf"), goodput=0.0)
     rounds = seconds / interval
     expected = between * exp(restart / between) * (exp(grow) - 1.0) * rounds

@@ -56,14 +56,18 @@ def _matrices(layout: Layout, shape: Shape) -> list[str]:
 
 
 def layouts(shape: Shape, work: Work, count: int, *, fixed: Mapping[str, Any], flash: bool) -> Iterator[Layout]:
-    """Yield every legal layout on `count` accelerators. `fixed`: fields of Layout that are given; the others are varied."""
+    """Yield every legal layout on `count` accelerators.
+
+    `fixed`: fields of Layout that are given, or tuples of what is allowed; the others are varied. Beside them `filled_pipeline`: whether
+    micro-batches have to be a multiple of the pipeline.
+    """
     for tensor in _among(fixed, "tensor", [n for n in divisors(count) if n <= LARGEST_TENSOR]):
         if shape.heads % tensor or shape.ffn % tensor:
             continue
         for pipeline in _among(fixed, "pipeline", [n for n in divisors(count // tensor) if n <= shape.layers]):
             for context in _among(fixed, "context", _contexts(work, count // tensor // pipeline)):
                 data, rest = divmod(count, tensor * pipeline * context)
-                if not rest and work.batch % data == 0 and fixed.get("data", data) == data:
+                if not rest and work.batch % data == 0 and data in _among(fixed, "data", [data]):
                     mesh = Layout(tensor=tensor, pipeline=pipeline, context=context, data=data, sequence_parallel=tensor > 1)
                     yield from _kept(mesh, shape, work, fixed, flash=flash)
 
@@ -77,6 +81,8 @@ def _kept(mesh: Layout, shape: Shape, work: Work, fixed: Mapping[str, Any], *, f
         if work.batch % (mesh.data * micro):
             continue
         number = mesh.micro_batches(work.batch) // micro
+        if number % mesh.pipeline and fixed.get("filled_pipeline"):
+            continue
         for virtual in _among(fixed, "virtual", _virtuals(mesh, shape, number)):
             schedule = "interleaved" if virtual > 1 else fixed.get("schedule", "1f1b")
             for sharding in _among(fixed, "sharding", shardings):
@@ -102,7 +108,11 @@ def _contexts(work: Work, most: int) -> list[int]:
 
 
 def _among(fixed: Mapping[str, Any], name: str, tried: list) -> list:
-    return [fixed[name]] if name in fixed else tried
+    """What is given, or what is tried; a tuple allows some of what is tried."""
+    given = fixed.get(name)
+    if isinstance(given, tuple):
+        return [each for each in tried if each in given]
+    return tried if given is None else [given]
 
 
 def divisors(number: int) -> list[int]:

@@ -65,10 +65,13 @@ def search(question: Question, constants: Constants) -> Found:
     fitting: list[Plan] = []
     leanest: tuple[float, Layout] | None = None
     considered = too_large = 0
+    roomy: Layout | None = None
     for layout in layouts(question.shape, question.work, cluster.count, fixed=question.fixed, flash=question.software.flash):
         considered += 1
         if considered > MOST:
             break
+        if roomy and layout.recompute != "none" and replace(layout, recompute="none") == roomy:
+            continue  # it fits without computing anything again
         fullest = max(estimator.memory(layout), key=lambda each: each.total)
         if leanest is None or fullest.total < leanest[0]:
             leanest = fullest.total, layout
@@ -76,6 +79,7 @@ def search(question: Question, constants: Constants) -> Found:
         if verdict is Fit.TOO_LARGE:
             too_large += 1
             continue
+        roomy = layout if verdict is not Fit.TIGHT and layout.recompute == "none" else roomy
         fitting.append(Plan(layout, estimator.step(layout), fullest, verdict))
     if leanest is None:
         raise _nothing_legal(question)
@@ -110,14 +114,14 @@ def _mesh(layout: Layout) -> tuple[int, int, int]:
 
 
 def _reason(best: Plan, plan: Plan) -> str:
-    if plan.fit is Fit.TIGHT and best.fit is Fit.FITS:
+    if plan.fit is Fit.TIGHT and best.fit is not Fit.TIGHT:
         return say("memory is tight: {gb:.0f} GB", gb=plan.fullest.total / 1e9)
     more = {name: plan.step.parts.get(name, 0.0) - best.step.parts.get(name, 0.0) for name in plan.step.parts}
     name = max(more, key=lambda each: more[each])
     words = {
         "compute": say("smaller products"), "recompute": say("computes activations again to fit"),
         "tensor": say("tensor neighbors exchange more"),
-        "stall": say("uneven stages, waiting and gathering"), "bubble": say("pipeline bubble"), "data": say("replicas exchange more"),
+        "stall": say("waits more: host, gathers, uneven stages"), "bubble": say("pipeline bubble"), "data": say("replicas exchange more"),
         "optimizer": say("longer optimizer step"), "fixed": say("longer optimizer step"),
     }  # fmt: skip
     share = 100.0 * more[name] / best.seconds
@@ -130,7 +134,7 @@ def _nothing_legal(question: Question) -> UsageFault:
     known = {
         name: value
         for name, value in given.items()
-        if name in {"tensor", "pipeline", "context", "data", "micro_batch", "virtual", "expert"}
+        if isinstance(value, int) and name in {"tensor", "pipeline", "context", "data", "micro_batch", "virtual", "expert"}
     }
     layout = replace(Layout(), **known)
     if "data" not in known:

@@ -8,6 +8,7 @@ from smelt.language import say
 from smelt.recipe.document import Document, read_document
 from smelt.recipe.faults import check
 from smelt.recipe.override import override
+from smelt.recipe.plan import PlanSpec
 from smelt.recipe.recipe import Recipe
 from smelt.recipe.suggest import nearest
 
@@ -24,16 +25,17 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         EnvironmentFault: the file cannot be read.
         RecipeFaults: every fault of the recipe with its line and column. Faults of the YAML itself come before all others.
     """
-    document = read_document(_read(path), str(path))
-    faults: list[RecipeFault] = []
-    for argument in overrides:
-        try:
-            override(document, argument)
-        except RecipeFaults as error:
-            faults += error.faults
-    if faults:
-        raise RecipeFaults(str(path), faults)
-    return check(Recipe, document)
+    return check(Recipe, _document(path, overrides))
+
+
+def load_question(path: Path, overrides: Sequence[str] = ()) -> Recipe | PlanSpec:
+    """Read and check what `smelt plan` is given: a recipe, which has `data:`, or a model, a task and a cluster by their sizes.
+
+    Raises:
+        UsageFault, EnvironmentFault, RecipeFaults: as `load`.
+    """
+    document = _document(path, overrides)
+    return check(Recipe, document) if isinstance(document.tree, dict) and "data" in document.tree else check(PlanSpec, document)
 
 
 def from_dict(values: Mapping[str, object]) -> Recipe:
@@ -43,6 +45,19 @@ def from_dict(values: Mapping[str, object]) -> Recipe:
         RecipeFaults: every fault of the recipe; lines and columns are 0.
     """
     return check(Recipe, Document("recipe", dict(values)))
+
+
+def _document(path: Path, overrides: Sequence[str]) -> Document:
+    document = read_document(_read(path), str(path))
+    faults: list[RecipeFault] = []
+    for argument in overrides:
+        try:
+            override(document, argument)
+        except RecipeFaults as error:
+            faults += error.faults
+    if faults:
+        raise RecipeFaults(str(path), faults)
+    return document
 
 
 def _read(path: Path) -> bytes:

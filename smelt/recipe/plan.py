@@ -18,10 +18,10 @@ class PlanModel(Section):
     """A `config.json`, or a folder with one. The sizes below are left out then."""
     layers: Size = "auto"
     hidden: Size = "auto"
-    heads: Size = "auto"
+    heads: Annotated[Size, Field(validate_default=True)] = "auto"
     kv_heads: Size = "auto"
     """`auto`: as many as heads."""
-    head_width: Size = "auto"
+    head_width: Annotated[Size, Field(validate_default=True)] = "auto"
     """`auto`: hidden divided by heads."""
     ffn: Size = "auto"
     """Columns of the feed-forward, of one expert where there are several. `auto`: four times hidden."""
@@ -36,25 +36,39 @@ class PlanModel(Section):
     """0: a dense network."""
     experts_per_token: Annotated[int, Field(ge=0, validate_default=True)] = 0
 
+    @field_validator("heads")
+    @classmethod
+    def _a_file_or_sizes(cls, heads: Size, info: ValidationInfo) -> Size:
+        given = {**info.data, "heads": heads}
+        sizes = [name for name in ("layers", "hidden", "heads") if given.get(name, "auto") != "auto"]
+        if given.get("config") and sizes:
+            raise ValueError(say("sizes stand beside a config; leave out {names}", names=", ".join(sizes)))
+        if not given.get("config") and len(sizes) < 3:
+            raise ValueError(say("want config, or layers, hidden and heads"))
+        return heads
+
+    @field_validator("kv_heads")
+    @classmethod
+    def _divide_heads(cls, kv_heads: Size, info: ValidationInfo) -> Size:
+        heads = info.data.get("heads", "auto")
+        if kv_heads != "auto" and heads != "auto" and heads % kv_heads:
+            raise ValueError(say("{kv_heads} kv_heads do not divide {heads} heads", kv_heads=kv_heads, heads=heads))
+        return kv_heads
+
+    @field_validator("head_width")
+    @classmethod
+    def _heads_divide_hidden(cls, head_width: Size, info: ValidationInfo) -> Size:
+        heads, hidden = info.data.get("heads", "auto"), info.data.get("hidden", "auto")
+        if head_width == "auto" and heads != "auto" and hidden != "auto" and hidden % heads:
+            raise ValueError(say("{heads} heads do not divide hidden, {hidden}; give head_width", heads=heads, hidden=hidden))
+        return head_width
+
     @field_validator("experts_per_token")
     @classmethod
-    def _sizes_belong_together(cls, experts_per_token: int, info: ValidationInfo) -> int:
-        given = info.data
-        sizes = [name for name in ("layers", "hidden", "heads") if given.get(name, "auto") != "auto"]
-        if given.get("config"):
-            if sizes:
-                raise ValueError(say("sizes stand beside a config; leave out {names}", names=", ".join(sizes)))
-            return experts_per_token
-        if len(sizes) < 3:
-            raise ValueError(say("want config, or layers, hidden and heads"))
-        if given.get("head_width") == "auto" and given["hidden"] % given["heads"]:
-            raise ValueError(
-                say("{heads} heads do not divide hidden, {hidden}; give head_width", heads=given["heads"], hidden=given["hidden"])
-            )
-        if given.get("kv_heads", "auto") != "auto" and given["heads"] % given["kv_heads"]:
-            raise ValueError(say("{kv_heads} kv_heads do not divide {heads} heads", kv_heads=given["kv_heads"], heads=given["heads"]))
-        if not (0 < experts_per_token <= given.get("experts", 0) or experts_per_token == given.get("experts", 0) == 0):
-            raise ValueError(say("experts_per_token wants 1 to experts, {experts}", experts=given.get("experts", 0)))
+    def _some_of_the_experts(cls, experts_per_token: int, info: ValidationInfo) -> int:
+        experts = info.data.get("experts", 0)
+        if experts_per_token > experts or (experts and not experts_per_token):
+            raise ValueError(say("experts_per_token wants 1 to experts, {experts}", experts=experts))
         return experts_per_token
 
 

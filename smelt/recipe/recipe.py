@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from smelt.language import say
+from smelt.recipe.cluster import ClusterSection
 from smelt.recipe.compress import Compress
 from smelt.recipe.data import DataSection
 from smelt.recipe.export import Export
@@ -45,6 +46,8 @@ class Recipe(Section):
     compress: Compress = Compress()
     verify: Verify = Verify()
     export: Export = Export()
+    cluster: ClusterSection = ClusterSection()
+    """Read by `smelt plan` alone; `launch` says where a run takes place."""
     track: TrackSection = NoTracking()
 
     @field_validator("model")

@@ -1,0 +1,74 @@
+"""A recipe as a question to the planner: its network, its batch, the layouts that smelt runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from smelt.errors import UsageFault
+from smelt.language import say
+from smelt.models.folder import find_weights
+from smelt.plan.config import read_config, shape_of
+from smelt.plan.layout import Work
+from smelt.plan.question import Question, cluster_of
+from smelt.plan.section import RUNNABLE
+from smelt.plan.shape import Shape
+from smelt.plan.software import Software
+from smelt.recipe.model import PretrainedTransformer, ScratchTransformer, network_of
+from smelt.recipe.recipe import Recipe
+
+SMELT = Software(tuned=False, fused=False, gradient_bytes=4)
+"""What smelt's own training does: attention by PyTorch, gradients in four bytes, exchanged while others are computed."""
+
+
+def question_of_recipe(recipe: Recipe, folder: Path, state: Path) -> Question:
+    """Return what `smelt plan RECIPE` asks. One step is planned for: how many there are depends on the data.
+
+    Raises:
+        UsageFault: the model is no transformer, its folder is none, or the accelerator is unknown.
+    """
+    train = recipe.train
+    batch = train.batch_examples if train else 64
+    shape, sequence = _network(recipe)
+    cluster = cluster_of(recipe.cluster, folder, state)
+    precision = train.precision if train else "auto"
+    if precision == "auto":
+        precision = "fp32" if cluster.accelerator.generation == 2017 else "bf16"
+    return Question(
+        shape=shape, work=Work(sequence=sequence, batch=batch, precision=precision), cluster=cluster,
+        software=replace(SMELT, flash=cluster.accelerator.kind != "cpu"), hours_between_failures=recipe.cluster.hours_between_failures,
+        storage_gbps=recipe.cluster.storage_gbps, fixed=dict(RUNNABLE),
+        assumed=(
+            say("every text as long as model.max_tokens, {tokens}; shorter ones take less", tokens=sequence),
+            say("batches of train.batch_examples, {examples}", examples=batch),
+        ),
+    )  # fmt: skip
+
+
+def _network(recipe: Recipe) -> tuple[Shape, int]:
+    """The shape, with the share of tokens that a task predicts, and the tokens of a text."""
+    network = network_of(recipe.model)
+    if isinstance(network, PretrainedTransformer):
+        shape = read_config(find_weights(network.weights, network.revision))
+    elif isinstance(network, ScratchTransformer):
+        shape = shape_of(_config(network), "model")
+    else:
+        raise UsageFault(
+            say("model.kind '{kind}': only transformers are planned for", kind=network.kind),
+            step=say("Such a model trains in minutes on one machine: smelt check tells how long."),
+        )
+    share = {"classify": 0.0, "masked_language": 0.15, "causal_language": 1.0}[recipe.task.kind]
+    return replace(shape, head_share=share), network.max_tokens
+
+
+def _config(network: ScratchTransformer) -> dict[str, object]:
+    """The configuration that such a network is built with, in Hugging Face's words."""
+    sizes: dict[str, object] = {
+        "model_type": network.architecture, "vocab_size": network.vocabulary.size, "num_hidden_layers": network.layers,
+        "hidden_size": network.dim, "num_attention_heads": network.heads, "intermediate_size": network.feed_forward,
+        "max_position_embeddings": network.max_tokens, "type_vocab_size": 2,
+    }  # fmt: skip
+    if network.architecture == "gpt2":
+        sizes |= {"n_layer": network.layers, "n_embd": network.dim, "n_head": network.heads, "n_inner": network.feed_forward,
+                  "n_positions": network.max_tokens}  # fmt: skip
+    if network.architecture == "llama" and network.kv_heads != "auto":
+        sizes["num_key_value_heads"] = network.kv_heads
+    return sizes
