@@ -9,10 +9,7 @@ from smelt.plan.constants import Constants
 from smelt.plan.failures import Failures, failures
 from smelt.plan.memory import Fit
 from smelt.plan.question import Question
-from smelt.plan.search import Found, Plan, search
-
-VALIDATED_ERROR = 10.0
-"""Mean absolute error of step times on the published rows of the accelerators that have any, in percent: docs/plan.md has the table."""
+from smelt.plan.search import MOST, Found, Plan, search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +178,8 @@ def _warnings(question: Question, found: Found) -> list[str]:
         )
     if question.shape.experts:
         warnings.append(say("experts: no published row was held against this part of the model"))
+    if found.considered > MOST:
+        warnings.append(say("more than {n:,} layouts: the rest was not tried; give some degrees in layout", n=MOST))
     if found.best and found.best.fit is Fit.TIGHT:
         warnings.append(say("the fastest layout barely fits by the estimate, which may be off by that much; try it before renting"))
     if question.work.precision == "fp8" and "fp8" not in dict(accelerator.peak_tflops):

@@ -34,7 +34,7 @@ def memory_figure(plan: Facts, cluster: Facts) -> list[Html]:
     alt = Alt(key="memory", title=say("Memory of a rank of each stage"), description=say("{told} of {gb:,.1f} GB.", told=told, gb=have))
     caption = say(
         "What one rank holds at the fullest moment of a step, of the stages that can be the fullest. A layout is called tight where the "
-        "estimate times {margin} is more than there is: published runs needed up to that much more.",
+        "estimate times {margin} is more than there is: 85 % of published runs needed less than that.",
         margin=MARGIN,
     )  # fmt: skip
     colors = key((kind, _memory_name(name)) for name, kind in _MEMORY_COLORS.items())

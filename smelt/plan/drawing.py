@@ -215,7 +215,7 @@ def _window(timeline: Timeline, ends: int, x: _Scale, height: float) -> Html:
 
 def _numbered(piece: Piece, at: float, length: float, height: float) -> list[Html]:
     text = str(piece.micro)
-    if height < 12 or length < 5.6 * len(text) + 2:
+    if height < 12 or length < 7.0 * len(text) + 0.5:
         return []
     return [_words((at + length / 2, 6 + height * (piece.stage + 0.5) + 3.4), text, "piece", "middle")]
 

@@ -59,10 +59,10 @@ def layouts(shape: Shape, work: Work, count: int, *, fixed: Mapping[str, Any], f
     """Yield every legal layout on `count` accelerators.
 
     `fixed`: fields of Layout that are given, or tuples of what is allowed; the others are varied. Beside them `filled_pipeline`: whether
-    micro-batches have to be a multiple of the pipeline.
+    micro-batches have to be a multiple of the pipeline, and `whole_key_heads`: whether a rank holds whole key heads.
     """
     for tensor in _among(fixed, "tensor", [n for n in divisors(count) if n <= LARGEST_TENSOR]):
-        if shape.heads % tensor or shape.ffn % tensor:
+        if shape.heads % tensor or shape.ffn % tensor or (fixed.get("whole_key_heads") and shape.kv_heads % tensor):
             continue
         for pipeline in _among(fixed, "pipeline", [n for n in divisors(count // tensor) if n <= shape.layers]):
             for context in _among(fixed, "context", _contexts(work, count // tensor // pipeline)):

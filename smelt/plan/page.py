@@ -52,7 +52,7 @@ def page(document: Mapping[str, object]) -> str:
 
 def _headline(facts: Facts) -> Html:
     best, leanest = facts["best"], facts["leanest"]
-    kind = "yes" if best and best["fit"] == "fits" else "no"
+    kind = "yes" if best and best["fit"] in ("fits", "likely") else "no"
     if best is None:
         badge, sentence = say("Nothing fits"), _nothing(facts)
     else:

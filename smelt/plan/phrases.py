@@ -54,7 +54,7 @@ def schedule_name(schedule: str) -> str:
 
 def fit_name(fit: str) -> str:
     """Return how well a layout fits."""
-    return {"fits": say("fits"), "tight": say("tight"), "too large": say("too large")}.get(fit, fit)
+    return {"fits": say("fits"), "likely": say("likely fits"), "tight": say("tight"), "too large": say("too large")}.get(fit, fit)
 
 
 def seconds_words(seconds: float) -> str:

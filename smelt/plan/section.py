@@ -7,6 +7,7 @@ from smelt.plan.question import Question
 
 RUNNABLE: dict[str, object] = {
     "context": 1, "expert": 1, "recompute": "none", "virtual": (1, 2), "sharding": ("none", "full"), "filled_pipeline": True,
+    "whole_key_heads": True,
 }  # fmt: skip
 """What smelt's own training does not do: split sequences or experts, shard the optimizer alone, compute activations again, more than two
 stages per process."""

@@ -42,7 +42,7 @@ def test_a_product_of_one_row_is_bound_by_memory() -> None:
 
 def test_heads_that_are_no_multiple_of_eight_are_slow() -> None:
     kernels = Kernels(A100, "bf16", Constants())
-    assert kernels.product(2048, 2048, 108, count=64) > 1.5 * kernels.product(2048, 2048, 112, count=64)
+    assert kernels.product(2048, 2048, 108, count=64) > 1.2 * kernels.product(2048, 2048, 112, count=64)
 
 
 def test_an_all_reduce_in_a_node_moves_twice_the_data_but_one_share() -> None:

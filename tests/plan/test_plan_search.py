@@ -55,7 +55,7 @@ def test_the_best_is_the_fastest_that_fits() -> None:
 
 
 def test_a_published_recipe_is_found_again() -> None:
-    """Llama 3.1 70B on 1,024 H100: NVIDIA's dgxc-benchmarking v25.04 runs TP4 PP4 CP2 VP5, 14.92 s at twice the batch."""
+    """Llama 3.1 70B on 1,024 H100: NVIDIA's dgxc-benchmarking v25.01 runs TP4 PP4 CP2 VP5, 14.92 s at twice the batch."""
     asked = question(LLAMA70, count=1024, batch=2048, sequence=8192)
     found = search(asked, Constants())
     assert found.best is not None
@@ -141,6 +141,12 @@ def test_a_layout_that_smelt_does_not_run_has_no_section() -> None:
     work = Work(sequence=1024, batch=64)
     for layout in (Layout(context=2), Layout(recompute="full"), Layout(sharding="optimizer", data=2), Layout(virtual=4, pipeline=2)):
         assert section_of(layout, work) is None
+
+
+def test_smelt_shares_whole_key_heads_alone() -> None:
+    asked = runnable(question(LLAMA70, count=16, batch=64))
+    assert max(layout.tensor for layout in layouts(LLAMA70, asked.work, 16, fixed=asked.fixed, flash=True)) == 8
+    assert max(layout.tensor for layout in layouts(LLAMA70, asked.work, 16, fixed={}, flash=True)) == 16
 
 
 def test_what_is_given_against_smelts_own_layouts_finds_nothing() -> None:
