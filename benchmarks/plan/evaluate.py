@@ -79,7 +79,8 @@ def table(rows: list[Predicted], unknown: list[tuple[str, str]]) -> dict[str, fl
     memory = [100 * abs(held / (row.memory_gib or 1) / 2**30 - 1) for row, held in kept]
     out = [fit(held, row.cluster.accelerator) for row, _, held in rows if row.out_of_memory]
     regrets = list(regret([each for each in rows if each[0].seconds]))
-    ranks = spearmanr(measured, measured * (1 + errors / 100)).statistic if len(measured) > 2 else None
+    varied = len(measured) > 2 and len(set(measured)) > 1 and len(set(errors)) > 1
+    ranks = spearmanr(measured, measured * (1 + errors / 100)).statistic if varied else None
     return {
         "n": len(all_errors),
         "mape": _round(np.abs(all_errors).mean()) if len(all_errors) else None,

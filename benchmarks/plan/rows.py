@@ -220,7 +220,8 @@ def _seconds(line: dict[str, str], shape: Shape, work: Work, count: int) -> floa
         done = 96.0 * work.batch * work.sequence * layers * hidden**2
         done *= 1 + work.sequence / (6 * hidden) + shape.vocab / (16 * layers * hidden)
     else:
-        done = shape.flops(work.tokens, work.sequence)
+        counted = replace(shape, causal=False) if "full" in kind else shape
+        done = counted.flops(work.tokens, work.sequence)
     return done / (flops * 1e12 * count)
 
 

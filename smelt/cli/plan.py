@@ -14,6 +14,7 @@ from smelt.plan.answer import Answer, Offer, answer
 from smelt.plan.constants import Constants
 from smelt.plan.document import document
 from smelt.plan.layout import Layout
+from smelt.plan.memory import Fit
 from smelt.plan.question import Question, question_of
 from smelt.plan.search import Found, Plan, search
 from smelt.plan.section import runnable, section_of
@@ -127,8 +128,9 @@ def _layouts(found: Answer) -> Table:
         table.add_column(heading, overflow="fold")
     best = found.found.best
     assert best is not None, "asked before"
+    kept = [each for each in found.found.lost if each.plan.fit is not Fit.TOO_LARGE]
     table.add_row(short(best.layout), time(best.seconds), _memory(best), "")
-    for each in found.found.lost[:6]:
+    for each in [*kept[:5], *(each for each in found.found.lost if each not in kept)][:7]:
         table.add_row(short(each.plan.layout), time(each.plan.seconds), _memory(each.plan), each.reason)
     return table
 
@@ -137,7 +139,7 @@ def _memory(plan: Plan) -> str:
     return say(
         "{gb:.0f} GB, {fit}",
         gb=plan.fullest.total / 1e9,
-        fit={"fits": say("fits"), "likely": say("likely fits"), "tight": say("tight")}[plan.fit.value],
+        fit={"fits": say("fits"), "likely": say("likely fits"), "tight": say("tight"), "too large": say("too large")}[plan.fit.value],
     )
 
 

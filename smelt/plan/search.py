@@ -66,6 +66,7 @@ def search(question: Question, constants: Constants) -> Found:
     leanest: tuple[float, Layout] | None = None
     considered = too_large = 0
     roomy: Layout | None = None
+    over: dict[tuple[int, int, int], tuple[float, Layout]] = {}
     for layout in layouts(question.shape, question.work, cluster.count, fixed=question.fixed, flash=question.software.flash):
         considered += 1
         if considered > MOST:
@@ -78,6 +79,9 @@ def search(question: Question, constants: Constants) -> Found:
         verdict = fit(fullest.total, cluster.accelerator)
         if verdict is Fit.TOO_LARGE:
             too_large += 1
+            least = over.get(_mesh(layout))
+            if least is None or fullest.total < least[0]:
+                over[_mesh(layout)] = fullest.total, layout
             continue
         roomy = layout if verdict is not Fit.TIGHT and layout.recompute == "none" else roomy
         fitting.append(Plan(layout, estimator.step(layout), fullest, verdict))
@@ -85,8 +89,9 @@ def search(question: Question, constants: Constants) -> Found:
         raise _nothing_legal(question)
     fitting.sort(key=lambda plan: (plan.fit is Fit.TIGHT, plan.seconds))
     best = fitting[0] if fitting else None
+    never = [plan_of(estimator, layout) for _, layout in over.values()]
     return Found(
-        count=cluster.count, best=best, runners_up=tuple(fitting[1:10]), lost=tuple(_lost(best, fitting)) if best else (),
+        count=cluster.count, best=best, runners_up=tuple(fitting[1:10]), lost=tuple(_lost(best, fitting, never)) if best else (),
         leanest=plan_of(estimator, leanest[1]), considered=considered, too_large=too_large, estimator=estimator,
     )  # fmt: skip
 
@@ -97,16 +102,20 @@ def plan_of(estimator: Estimator, layout: Layout) -> Plan:
     return Plan(layout, estimator.step(layout), fullest, fit(fullest.total, estimator.cluster.accelerator))
 
 
-def _lost(best: Plan, fitting: list[Plan]) -> list[Lost]:
-    """The best layout of each other mesh, fastest first, with what it loses by."""
+def _lost(best: Plan, fitting: list[Plan], over: list[Plan]) -> list[Lost]:
+    """The best layout of other meshes, fastest first, with what it loses by, and the leanest of some meshes that never fit."""
     seen = {_mesh(best.layout)}
     found: list[Lost] = []
     for plan in fitting[1:]:
-        if _mesh(plan.layout) in seen:
-            continue
-        seen.add(_mesh(plan.layout))
-        found.append(Lost(plan, _reason(best, plan)))
-    return sorted(found, key=lambda lost: lost.plan.seconds)[:12]
+        if _mesh(plan.layout) not in seen:
+            seen.add(_mesh(plan.layout))
+            found.append(Lost(plan, _reason(best, plan)))
+    too_large = [Lost(plan, _reason(best, plan)) for plan in over if _mesh(plan.layout) not in seen]
+    return [*sorted(found, key=_seconds)[:9], *sorted(too_large, key=_seconds)[:3]]
+
+
+def _seconds(lost: Lost) -> float:
+    return lost.plan.seconds
 
 
 def _mesh(layout: Layout) -> tuple[int, int, int]:
@@ -114,6 +123,8 @@ def _mesh(layout: Layout) -> tuple[int, int, int]:
 
 
 def _reason(best: Plan, plan: Plan) -> str:
+    if plan.fit is Fit.TOO_LARGE:
+        return say("memory: {gb:.0f} GB at the least", gb=plan.fullest.total / 1e9)
     if plan.fit is Fit.TIGHT and best.fit is not Fit.TIGHT:
         return say("memory is tight: {gb:.0f} GB", gb=plan.fullest.total / 1e9)
     more = {name: plan.step.parts.get(name, 0.0) - best.step.parts.get(name, 0.0) for name in plan.step.parts}
