@@ -1,7 +1,6 @@
 """The figures of the plan's page: from the document's numbers to pictures, keys and words."""
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from typing import Any
 
 from smelt.language import say
@@ -124,7 +123,7 @@ def offers_figure(facts: Facts) -> list[Html]:
     marks += [("ring", say("cheapest"))] if facts["cheapest"] else []
     marks += [("square", say("smallest in time"))] if facts["smallest"] else []
     words = [say("Each point is the fastest layout of so many accelerators; further left is quicker, further down cheaper.")]
-    return [key(marks), figure(scatter(dots, (across, up), _deadline(offers), alt), alt.title, paragraph([*words, *_in_time(offers)]))]
+    return [key(marks), figure(scatter(dots, (across, up), _deadline(facts), alt), alt.title, paragraph([*words, *_in_time(offers)]))]
 
 
 def _place(offer: Facts, facts: Facts) -> tuple[float, float]:
@@ -140,14 +139,12 @@ def _marks(offer: Facts, facts: Facts) -> list[str]:
     return [*(kind for kind, holds in around if holds), "blue" if count in facts["pareto"] else "hollow"]
 
 
-def _deadline(offers: Sequence[Facts]) -> tuple[float, str] | None:
-    """The document does not say when it is, only who keeps it: it lies between two offers."""
-    kept = [offer["hours"] for offer in offers if offer["keeps_deadline"]]
-    late = [offer["hours"] for offer in offers if offer["keeps_deadline"] is False]
-    if not kept or not late:
+def _deadline(facts: Facts) -> tuple[float, str] | None:
+    """Where it divides those in time from those too late."""
+    if len({offer["keeps_deadline"] for offer in facts["offers"]}) < 2:
         return None
-    low, high = max(kept), min(late)
-    return sqrt(low * high), say("deadline, between {low:,.0f} and {high:,.0f} hours", low=low, high=high)
+    hours = facts["deadline_hours"]
+    return hours, say("deadline, {hours:,.0f} hours", hours=hours)
 
 
 def _in_time(offers: Sequence[Facts]) -> list[str]:

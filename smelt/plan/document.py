@@ -21,6 +21,7 @@ def document(answer: Answer) -> Document:
             "network_gbps": cluster.network / 1e9, "memory_gb": cluster.accelerator.memory_gb, "price_per_hour": cluster.price_per_hour,
             "validated_on": list(cluster.accelerator.validated), "source": cluster.accelerator.source, "date": cluster.accelerator.date,
         },
+        "deadline_hours": question.deadline_hours or None,
         "considered": found.considered,
         "too_large": found.too_large,
         "best": _plan(found.best, found, steps) if found.best else None,

@@ -216,7 +216,8 @@ def test_points_stand_where_their_offers_are(piped):
 def test_the_deadline_is_a_line_where_it_divides_the_offers(piped, kept, line):
     first, last = piped["offers"][0], piped["offers"][-1]
     offers = [last | {"keeps_deadline": kept[0]}, first | {"keeps_deadline": kept[1]}]
-    html = page(piped | {"offers": offers})
+    between = (first["hours"] + last["hours"]) / 2
+    html = page(piped | {"offers": offers, "deadline_hours": between})
     lines = [float(each.get("x1")) for each in picture(html, "offers").iter("line") if each.get("class") == "end"]
     soon, late = sorted(float(each.get("cx")) for each in picture(html, "offers").iter("circle") if each.get("class") in ("blue", "hollow"))
     assert len(lines) == line
