@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--worst", type=int, default=0, metavar="N", help="name the N rows of each family that are farthest off")
     options = parser.parse_args()
     known, unknown = split(options.rows)
-    predicted = predict(known, Constants())
+    predicted = predict(known, Constants(), unknown)
     tables = {
         name: table(rows, [each for each in unknown if family(each[0]) == name]) for name, rows in by_family(predicted, unknown).items()
     }
@@ -52,14 +52,21 @@ def split(path: Path) -> tuple[list[Row], list[tuple[str, str]]]:
     return [each for each in found if isinstance(each, Row)], [each for each in found if not isinstance(each, Row)]
 
 
-def predict(rows: list[Row], constants: Constants) -> list[Predicted]:
-    """Return seconds and bytes for each row; rows of one question share an estimator."""
+def predict(rows: list[Row], constants: Constants, unknown: list[tuple[str, str]] | None = None) -> list[Predicted]:
+    """Return seconds and bytes for each row; rows of one question share an estimator. What cannot be computed is added to `unknown`."""
     estimators: dict[object, Estimator] = {}
     done: list[Predicted] = []
     for row in rows:
         key = (row.shape, row.work, row.cluster, row.software)
         one = estimators.get(key) or estimators.setdefault(key, Estimator(*key, constants))
-        done.append((row, one.step(row.layout).seconds, max(each.total for each in one.memory(row.layout))))
+        try:
+            found = row, one.step(row.layout).seconds, max(each.total for each in one.memory(row.layout))
+        except (ValueError, ArithmeticError) as error:
+            if unknown is None:
+                raise
+            unknown.append((row.name, f"{type(error).__name__}: {error}"))
+        else:
+            done.append(found)
     return done
 
 

@@ -2,8 +2,10 @@
 
 import csv
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from math import gcd
 from pathlib import Path
 
 from smelt.errors import SmeltError, UsageFault
@@ -13,6 +15,8 @@ from smelt.plan.layout import Layout, Recompute, Sharding, Work
 from smelt.plan.shape import Shape
 from smelt.plan.software import CURRENT, MEGATRON_2021, PYTORCH, Software
 
+LONGEST = 1000
+"""Stages of a pipeline whose layers are not stated."""
 LADDER = (
     (16, 2048, 8192, 32),
     (28, 3072, 8192, 24),
@@ -46,10 +50,11 @@ class Row:
 
 def read(path: Path) -> Iterator[Row | tuple[str, str]]:
     """Yield a Row for each line, or the row's name and the reason why there is none."""
-    with path.open(newline="", encoding="utf-8") as file:
+    csv.field_size_limit(2**31 - 1)  # a note may be long
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         for line in csv.DictReader(file):
             try:
-                yield _row({key: (value or "").strip() for key, value in line.items() if key})
+                yield _row(defaultdict(str, {key: (value or "").strip() for key, value in line.items() if key}))
             except (ValueError, KeyError, ArithmeticError, SmeltError) as error:
                 yield line.get("row_id") or "?", f"{type(error).__name__}: {error}"
 
@@ -67,6 +72,9 @@ def _row(line: dict[str, str]) -> Row:
         sequence = 4096
         assumed.append("sequence: 4096")
     layout = _layout(line, assumed)
+    if "hsdp" in line["dp_shard"].lower():
+        layout = replace(layout, shard=gcd(layout.data, max(1, gpu.domain // layout.tensor)))
+        assumed.append("weights sharded within a node")
     count = int(_number(line, "n_gpus") or layout.ranks)
     batch = int(_number(line, "gbs") or layout.data * layout.micro_batch)
     stated = int(_number(line, "dp") or layout.data)
@@ -79,13 +87,13 @@ def _row(line: dict[str, str]) -> Row:
         real = 0.56 if sequence >= 512 else 0.83
         assumed.append(f"share of tokens that are not padding: {real}")
         sequence = round(real * sequence)
-    work = Work(sequence=sequence, batch=batch, precision=line["precision"].split("-")[0] or "bf16")
-    memory = line["mem_gib"]
+    work = Work(sequence=sequence, batch=batch, precision=_precision(line["precision"], assumed))
+    memory = line["mem_gib"].upper()
     group = (family(line["row_id"]), line["model"], gpu.name, work, count, shape.hidden, shape.layers, shape.heads)
     return Row(
         name=line["row_id"], family=family(line["row_id"]), group=group, shape=shape, work=work, layout=layout, software=software,
         cluster=_cluster(line, gpu, count), assumed=assumed, seconds=_seconds(line, shape, work, count),
-        memory_gib=None if memory in ("", "OOM") else float(memory), out_of_memory=memory == "OOM",
+        memory_gib=None if memory in ("", "OOM") else _number(line, "mem_gib"), out_of_memory=memory == "OOM",
     )  # fmt: skip
 
 
@@ -103,8 +111,27 @@ def _accelerator(name: str, assumed: list[str]) -> Accelerator:
     return find(words[0])
 
 
+def _precision(stated: str, assumed: list[str]) -> str:
+    """What stands before a dash: `fp16-amp`."""
+    name = stated.lower().split("-")[0]
+    if name in ("fp32", "fp16", "bf16", "fp8"):
+        return name
+    assumed.append(f"precision: bf16, not '{stated}'")
+    return "bf16"
+
+
+def _flag(line: dict[str, str], key: str, guess: str, assumed: list[str]) -> bool:
+    """Where a row does not say, by the words of `guess` in the model's name."""
+    if line[key]:
+        return _number(line, key) == 1
+    found = re.search(guess, line["model"].lower()) is not None
+    assumed.append(f"{key}: {int(found)}")
+    return found
+
+
 def _shape(line: dict[str, str], assumed: list[str]) -> Shape:
-    gated, causal = _number(line, "gated_mlp") == 1, _number(line, "causal") != 0
+    gated = _flag(line, "gated_mlp", "llama|mi[sx]tral|qwen|gemma|yi-|deepseek", assumed)
+    causal = _flag(line, "causal", "^(?!.*bert)", assumed)
     vocab = int(_number(line, "vocab") or 51200)
     if not line["vocab"]:
         assumed.append("vocabulary: 51,200")
@@ -112,6 +139,8 @@ def _shape(line: dict[str, str], assumed: list[str]) -> Shape:
     if not hidden:
         return _near(billions, line, assumed)
     ffn = int(_number(line, "ffn") or 4 * hidden)
+    if not layers and not billions:
+        raise ValueError("neither layers nor a number of weights")
     if not layers:
         layers = max(1, round((billions * 1e9 - vocab * hidden) / ((4 + (3 if gated else 2) * ffn / hidden) * hidden**2)))
         assumed.append(f"layers: {layers}")
@@ -159,6 +188,8 @@ def _layout(line: dict[str, str], assumed: list[str]) -> Layout:
     data = int(_number(line, "dp") or 0)
     if not data or (count and data * tensor * pipeline * context != count):
         data = max(1, count // (tensor * pipeline * context))
+    if pipeline > (int(_number(line, "layers")) or LONGEST):
+        raise ValueError(f"more stages than layers: pp {pipeline}")
     virtual = max(1, int(_number(line, "vp") or 1))
     batch = int(_number(line, "gbs") or data)
     micro = int(_number(line, "mbs") or 1)
@@ -166,15 +197,16 @@ def _layout(line: dict[str, str], assumed: list[str]) -> Layout:
         assumed.append("micro-batch: 1")
     kind = re.sub(r"[^a-z0-9]", "", line["dp_shard"].lower())
     sharding: Sharding = "none"
-    if "fsdp" in kind or "zero3" in kind:
+    if any(word in kind for word in ("fsdp", "hsdp", "zero3", "fullyshard", "fullshard")):
         sharding = "gradients" if "gradop" in kind or "zero2" in kind else "full"
     elif "zero2" in kind:
         sharding = "gradients"
-    elif "zero1" in kind or "distopt" in kind:
+    elif any(word in kind for word in ("zero1", "distopt", "distributedopt")):
         sharding = "optimizer"
     recompute: Recompute = "none"
-    if line["recompute"].startswith(("full", "selective")):
-        recompute = "full" if line["recompute"].startswith("full") else "selective"
+    again = line["recompute"].lower()
+    if again.startswith(("full", "selective")):
+        recompute = "full" if again.startswith("full") else "selective"
     unstated = not line["vp"] or "layout from title only" in line["notes"] or (virtual == 1 and "dgxc-benchmarking" in line["source"])
     if pipeline > 1 and unstated:
         virtual = -(-int(_number(line, "layers") or pipeline) // pipeline)
@@ -196,9 +228,10 @@ def _sequence_parallel(line: dict[str, str], tensor: int, assumed: list[str]) ->
 def _software(line: dict[str, str], generation: int, shape: Shape) -> Software:
     """Stacks of the time: sharded by PyTorch, on Hopper and later, or with a distributed optimizer, attention is fused and gradients
     travel early."""
-    if "fsdp" in line["dp_shard"].lower():
+    kind = line["dp_shard"].lower()
+    if "fsdp" in kind or "hsdp" in kind:
         return PYTORCH
-    if generation >= 2022 or "dist-opt" in line["dp_shard"].lower():
+    if generation >= 2022 or "dist-opt" in kind:
         return CURRENT
     if not shape.causal:
         return replace(MEGATRON_2021, overlap=True)
@@ -237,5 +270,7 @@ def _cluster(line: dict[str, str], gpu: Accelerator, count: int) -> Cluster:
 
 def _number(line: dict[str, str], key: str) -> float:
     """0 where the cell is blank."""
-    value = line.get(key, "")
-    return float(value) if value else 0.0
+    number = float(line[key].replace(",", "") or 0)
+    if not 0 <= number < 1e15:
+        raise ValueError(f"{key}: {line[key]}")
+    return number

@@ -15,6 +15,7 @@ from smelt.plan.constants import Constants
 from smelt.plan.document import document
 from smelt.plan.layout import Layout
 from smelt.plan.memory import Fit
+from smelt.plan.phrases import listed
 from smelt.plan.question import Question, question_of
 from smelt.plan.search import Found, Plan, search
 from smelt.plan.section import runnable, section_of
@@ -41,7 +42,7 @@ def main(options: argparse.Namespace) -> int:
 
         write_file(Path(options.html), page(whole).encode(), Disk())
     if options.json:
-        print(json.dumps(whole, indent=2, ensure_ascii=False))
+        print(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         _show(found, own)
         if options.html:
@@ -118,7 +119,7 @@ def _spent(found: Answer, best: Plan) -> str:
     flops = question.shape.flops(question.work.tokens, question.work.sequence)
     share = flops / best.seconds / (question.cluster.accelerator.peak(question.work.precision) * question.cluster.count)
     parts = sorted(best.step.parts.items(), key=lambda part: -part[1])[:4]
-    busy = ", ".join(f"{part_name(name)} {100 * seconds / best.seconds:.0f} %" for name, seconds in parts)
+    busy = listed(f"{part_name(name)} {100 * seconds / best.seconds:.0f} %" for name, seconds in parts)
     return say("        {share:.1f} % of the peak; {busy}", share=100 * share, busy=busy)
 
 
@@ -146,23 +147,14 @@ def _memory(plan: Plan) -> str:
 def _clusters(found: Answer) -> Table:
     table = Table(box=None, pad_edge=False)
     priced, steps = found.question.cluster.price_per_hour > 0, found.question.steps
-    headings = [
-        say("accelerators"),
-        say("a step"),
-        say("hours"),
-        say("acc. hours"),
-        *([say("cost")] if priced else []),
-        say("layout"),
-        "",
-    ]
+    spent = [say("hours"), say("acc. hours")] if steps else []
+    headings = [say("accelerators"), say("a step"), *spent, *([say("cost")] if priced else []), say("layout"), ""]
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for offer in found.offers:
-        hours = [f"{offer.hours:,.1f}", f"{offer.accelerator_hours:,.0f}"] if steps else ["", ""]
-        cost = [f"{offer.cost:,.0f}"] if priced else []
-        table.add_row(
-            f"{offer.count:,}", time(offer.plan.seconds), *hours, *cost, short(offer.plan.layout), ", ".join(_titles(found, offer))
-        )
+        hours = [f"{offer.hours:,.1f}", f"{offer.accelerator_hours:,.0f}"] if steps else []
+        cost = [f"{offer.cost:,.0f}" if steps else f"{offer.cost:,.4g}"] if priced else []
+        table.add_row(f"{offer.count:,}", time(offer.plan.seconds), *hours, *cost, short(offer.plan.layout), listed(_titles(found, offer)))
     return table
 
 
@@ -181,7 +173,7 @@ def _changes(found: Answer) -> Table:
         table.add_column(heading, overflow="fold")
     for each in found.what_if:
         if each.plan is None or each.share is None:
-            table.add_row(each.name, "", say("fits no more"), "")
+            table.add_row(each.name, "", say("no layout fits"), "")
         else:
             table.add_row(each.name, time(each.plan.seconds), f"{100 * (each.share - 1):+.1f} %", short(each.plan.layout))
     return table
@@ -189,17 +181,20 @@ def _changes(found: Answer) -> Table:
 
 def _notes(found: Answer, own: Plan | None) -> Iterable[str]:
     best, trouble = found.found.best, found.failures
-    if trouble:
+    if trouble and not trouble.goodput:
+        yield say("failures  one in {hours:,.2g} hours: such a run never ends", hours=trouble.between / 3600)
+    elif trouble:
         yield say(
-            "failures  one in {hours:,.0f} hours; save every {minutes:.0f} minutes ({save:.0f} s each): {goodput:.1f} % of the time lasts, "
-            "{whole:,.1f} hours in all",
+            "failures  one in {hours:,.1f} hours; save every {minutes:,.1f} minutes ({save:,.1f} s each): {goodput:.1f} % of the time "
+            "lasts, {whole:,.1f} hours in all",
             hours=trouble.between / 3600, minutes=trouble.interval / 60, save=trouble.save, goodput=100 * trouble.goodput,
             whole=trouble.expected / 3600,
         )  # fmt: skip
     for assumed in found.question.assumed:
         yield say("assumed {what}", what=assumed)
     if own is None:
-        yield say("smelt run cannot train this: none of its own layouts fits")
+        experts = say("smelt run cannot train this: it has no networks with experts")
+        yield experts if found.question.shape.experts else say("smelt run cannot train this: none of its own layouts fits")
         return
     section = section_of(own.layout, found.question.work) or {}
     if best and own.layout != best.layout:
@@ -233,7 +228,7 @@ def told(layout: Layout) -> str:
     sharded = {"optimizer": say("optimizer sharded"), "gradients": say("gradients sharded"), "full": say("weights sharded")}
     kept = {"selective": say("attention computed again"), "full": say("activations computed again")}
     words += [table[word] for table, word in ((sharded, layout.sharding), (kept, layout.recompute)) if word in table]
-    return ", ".join(words)
+    return listed(words)
 
 
 def short(layout: Layout) -> str:

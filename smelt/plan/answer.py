@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from smelt.errors import UsageFault
 from smelt.language import say
 from smelt.plan.cluster import Cluster
 from smelt.plan.constants import Constants
@@ -67,25 +68,23 @@ def answer(question: Question, constants: Constants, *, what_if: bool = False) -
         cheapest=min(within, key=lambda each: (each.accelerator_hours, each.hours), default=None),
         smallest=min(within, key=lambda each: each.count, default=None) if question.deadline_hours else None,
         what_if=tuple(_what_if(question, constants, found.best)) if what_if and found.best else (),
-        failures=_failures(question, found.best) if found.best and question.steps else None, warnings=tuple(_warnings(question, found)),
+        failures=_failures(question, found.best) if found.best and question.steps else None,
+        warnings=tuple(_warnings(question, found, late=bool(offers) and not within)),
     )  # fmt: skip
 
 
 def _counts(question: Question) -> list[int]:
-    """Powers of two below the cluster, and the cluster; whole nodes above one node."""
+    """Powers of two within a node, then the node and its doubles, below the cluster; and the cluster."""
     most, node = question.cluster.count, question.cluster.per_node
-    counts = {most}
+    counts = [most]
     number = 1
     while number < most:
-        if number <= node or number % node == 0:
-            counts.add(number)
-        number *= 2
+        counts.append(number)
+        number = node if number < node < 2 * number else 2 * number
     return sorted(counts)
 
 
 def _offer(question: Question, constants: Constants) -> Offer | None:
-    from smelt.errors import UsageFault
-
     try:
         best = search(question, constants).best
     except UsageFault:
@@ -128,7 +127,7 @@ def _what_if(question: Question, constants: Constants, best: Plan | None) -> lis
         (say("twice the memory"), lambda asked: _accelerator(asked, memory_gb=2.0)),
         (say("a quarter more memory bandwidth"), lambda asked: _accelerator(asked, memory_gbps=1.25)),
         (say("a quarter more arithmetic"), _faster),
-        (say("fp8"), lambda asked: replace(asked, work=replace(asked.work, precision="fp8"))),
+        (say("fp8"), _narrower),
         (say("sequences twice as long, half as many"), _longer),
     ]
     found: list[WhatIf] = []
@@ -163,6 +162,12 @@ def _faster(question: Question) -> Question:
     return replace(question, cluster=replace(question.cluster, accelerator=changed))
 
 
+def _narrower(question: Question) -> Question:
+    if "fp8" not in dict(question.cluster.accelerator.peak_tflops):
+        return question
+    return replace(question, work=replace(question.work, precision="fp8"))
+
+
 def _longer(question: Question) -> Question:
     work = question.work
     if work.batch % 2:
@@ -170,18 +175,21 @@ def _longer(question: Question) -> Question:
     return replace(question, work=replace(work, sequence=2 * work.sequence, batch=work.batch // 2))
 
 
-def _warnings(question: Question, found: Found) -> list[str]:
+def _warnings(question: Question, found: Found, *, late: bool) -> list[str]:
     accelerator, warnings = question.cluster.accelerator, []
     if not accelerator.validated and accelerator.kind != "cpu":
         warnings.append(
             say("{name}: no published row was held against the model; expect errors beyond those of docs/plan.md", name=accelerator.name)
         )
+    if late:
+        warnings.append(say("no number of accelerators up to this one keeps the deadline, {hours:,g} hours", hours=question.deadline_hours))
     if question.shape.experts:
         warnings.append(say("experts: no published row was held against this part of the model"))
     if found.considered > MOST:
         warnings.append(say("more than {n:,} layouts: the rest was not tried; give some degrees in layout", n=MOST))
     if found.best and found.best.fit is Fit.TIGHT:
         warnings.append(say("the fastest layout barely fits by the estimate, which may be off by that much; try it before renting"))
-    if question.work.precision == "fp8" and "fp8" not in dict(accelerator.peak_tflops):
-        warnings.append(say("{name} has no fp8: computed in the next wider precision", name=accelerator.name))
+    precision = question.work.precision
+    if precision not in dict(accelerator.peak_tflops):
+        warnings.append(say("{name} has no {precision}: computed in the nearest that it has", name=accelerator.name, precision=precision))
     return warnings

@@ -66,7 +66,7 @@ class Blocks:
 
     def _new(self, layout: Layout) -> Costs:
         tokens = layout.micro_batch * self.work.sequence / layout.context
-        products, weights = self._products(tokens, layout)
+        products, weights = self.products(tokens, layout)
         attention = self._attention(tokens, layout)
         moved = self._moved(tokens, layout)
         wire = self._tensor(tokens, layout)
@@ -74,16 +74,17 @@ class Blocks:
         experts = self._experts(tokens, layout)
         host = self._host(layout)
         forward = Pass(products + attention[0] + moved, wire + context + experts, host)
-        backward = Pass(products + weights + attention[1] + 2.0 * moved, wire + 2.0 * context + experts, 1.2 * host)
+        wires = wire * ((2.0 + self.shape.matrices) / 2.0 if self.software.readers_apart else 1.0)
+        backward = Pass(products + weights + attention[1] + 2.0 * moved, wires + 2.0 * context + experts, 1.2 * host)
         again = Pass()
         if layout.recompute == "full":
             again = forward
         elif layout.recompute == "selective" and not self.software.flash:
             again = Pass(attention[0], 0.0, 0.2 * host)
-        return Costs(forward, backward, again, self._embedding(tokens, layout), self._head(tokens, layout))
+        return Costs(forward, backward, again, self._embedding(tokens, layout), self.head(tokens, layout))
 
-    def _products(self, tokens: float, layout: Layout) -> tuple[float, float]:
-        """Forward (and the gradient of the inputs, which costs the same), and the gradient of the weights."""
+    def products(self, tokens: float, layout: Layout) -> tuple[float, float]:
+        """Return the products of a block: forward (and the gradient of its inputs, which costs the same), and the weights' gradient."""
         shape, degree, product = self.shape, layout.tensor, self.kernels.product
         wide = shape.ffn / degree
         sizes = [(shape.attention_width + 2 * shape.kv_width) / degree, shape.hidden, (shape.matrices - 1) * wide, shape.hidden]
@@ -105,7 +106,7 @@ class Blocks:
         shape, constants = self.shape, self.constants
         heads, length = shape.heads / layout.tensor, self.work.sequence
         flops = 4.0 * tokens * length * heads * shape.head_width * (0.5 if shape.causal and self.software.flash else 1.0)
-        if self.software.flash and not self.kernels.is_cpu:
+        if self.software.flash:
             forward = self.kernels.flash(flops, shape.head_width)
             return forward, forward * 2.5 / constants.flash_backward
         batch = heads * layout.micro_batch
@@ -159,11 +160,14 @@ class Blocks:
     def _embedding(self, tokens: float, layout: Layout) -> Pass:
         element = self.kernels.element_bytes
         moved = self.kernels.stream(8.0 * element * tokens * self.shape.hidden, 4)
-        wire = self.wires.all_reduce(tokens * self.shape.hidden * element, layout.tensor, 1)
+        degree = layout.tensor if self.software.vocabulary_split else 1
+        wire = self.wires.all_reduce(tokens * self.shape.hidden * element, degree, 1)
         return Pass(moved, wire, 10 * self._host_of_one(layout))
 
-    def _head(self, tokens: float, layout: Layout) -> Pass:
-        shape, vocab = self.shape, -(-self.shape.vocab // layout.tensor)
+    def head(self, tokens: float, layout: Layout) -> Pass:
+        """Return the scores over the vocabulary and the loss, forward and backward."""
+        shape, degree = self.shape, layout.tensor if self.software.vocabulary_split else 1
+        vocab = -(-shape.vocab // degree)
         tokens *= shape.head_share
         if not tokens:
             return Pass()
@@ -174,5 +178,5 @@ class Blocks:
         products += product(shape.hidden, vocab, tokens, rate=rate)
         moved = self.constants.loss_bytes * (1 / 3 if self.software.fused else 1.0)
         loss = self.kernels.stream(moved * tokens * vocab, 8)
-        wire = self.wires.all_reduce(tokens * shape.hidden * self.kernels.element_bytes, layout.tensor, 1)
+        wire = self.wires.all_reduce(tokens * shape.hidden * self.kernels.element_bytes, degree, 1)
         return Pass(products + loss, wire, 20 * self._host_of_one(layout))

@@ -9,6 +9,9 @@ from smelt.plan.hardware import Accelerator
 class Cluster:
     """`count` accelerators of one kind, `per_node` in a node.
 
+    On a CPU they are processes: those of a node share its cores, memory and loopback, so each computes and moves a part of what the CPU
+    does (`share`); what one core does takes longer where several processes share it (`crowd`).
+
     `link_gbps` and `network_gbps` (10⁹ bytes per second, per direction and accelerator) take the place of the table's where they are not 0.
     `price_per_hour`: of one accelerator, in any currency; 0 if none is stated, and costs are then told in accelerator hours.
     """
@@ -21,6 +24,21 @@ class Cluster:
     price_per_hour: float = 0.0
     flash: bool = True
     """Does the software compute attention without storing its scores?"""
+
+    @property
+    def members(self) -> int:
+        """Ranks of a node."""
+        return max(1, min(self.per_node, self.count))
+
+    @property
+    def share(self) -> float:
+        """Part of an accelerator's rate and bandwidth that a rank has: 1, but on a CPU."""
+        return 1.0 / self.members if self.accelerator.kind == "cpu" else 1.0
+
+    @property
+    def crowd(self) -> float:
+        """Ranks per core of a CPU; 1 where there are fewer ranks than cores, and on other accelerators."""
+        return max(1.0, self.members / self.accelerator.units) if self.accelerator.kind == "cpu" else 1.0
 
     @property
     def link(self) -> float:

@@ -14,10 +14,10 @@ class Wires:
 
     def __init__(self, cluster: Cluster, constants: Constants) -> None:
         """Take the cluster's wires and the shares that software reaches."""
-        self.per_node = max(1, min(cluster.per_node, cluster.count))
-        self.link = cluster.link * constants.link
+        self.per_node = cluster.members
+        self.link = cluster.link * constants.link / cluster.crowd
         self.network = cluster.network * constants.network
-        self.link_latency = constants.link_us * 1e-6
+        self.link_latency = constants.link_us * 1e-6 * cluster.crowd
         self.network_latency = constants.network_us * 1e-6
 
     def all_reduce(self, size_bytes: float, size: int, stride: int) -> float:

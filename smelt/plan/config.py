@@ -145,6 +145,12 @@ def read_config(path: Path) -> Shape:
         UsageFault: no such file, over 5 MB, not JSON, or what `shape_of` refuses.
         EnvironmentFault: the file cannot be read.
     """
+    found = load_config(path)
+    return shape_of(found, str(path / FILE if path.is_dir() else path))
+
+
+def load_config(path: Path) -> dict[str, object]:
+    """Read what the file says, unchecked but for being one object of JSON. Path and faults: as `read_config`."""
     try:
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
@@ -163,7 +169,7 @@ def read_config(path: Path) -> Shape:
         raise _fault(str(path), say("not JSON: {reason}", reason=error)) from None
     if not isinstance(found, dict):
         raise _fault(str(path), say("a JSON {type}, want an object", type=type(found).__name__))
-    return shape_of(found, str(path))
+    return found
 
 
 def shape_of(config: Mapping[str, object], where: str) -> Shape:

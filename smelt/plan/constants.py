@@ -60,3 +60,17 @@ class Constants:
     """Memory that the driver and its communication take. 10⁹ bytes."""
     activations: float = 1.55
     """Memory held for activations, as a multiple of the equations': copies, buffers of a pipeline, what the allocator cannot reuse."""
+    shared: float = 1.0
+    """Share of a CPU's speed that several ranks on it reach together. This and what follows is of CPUs: `smelt plan --calibrate`."""
+    dropout_ns: float = 0.0
+    """Time of a CPU to draw one number of a dropout. Nanoseconds."""
+    update_us: float = 0.0
+    """Time of the host for one block in the optimizer's step, clipping included. Microseconds."""
+    split_us: float = 0.0
+    """Time of the host that the split matrices of a block cost per micro-batch, beside kernels and sums. Microseconds."""
+    split_update_us: float = 0.0
+    """The same in the optimizer's step. Microseconds."""
+    shard_us: float = 0.0
+    """Time of the host to gather a sharded block, and to scatter its gradients, per micro-batch. Microseconds."""
+    scatter: float = 1.0
+    """A scatter that sums takes so many times as long as a gather of as much."""

@@ -1,8 +1,10 @@
 """The answer as plain data, for `--json`, files and pages."""
 
 from dataclasses import asdict
+from math import isfinite
 
 from smelt.plan.answer import Answer, Offer
+from smelt.plan.failures import Failures
 from smelt.plan.memory import Memory
 from smelt.plan.search import Found, Plan
 
@@ -37,7 +39,7 @@ def document(answer: Answer) -> Document:
              "layout": asdict(each.plan.layout) if each.plan else None}
             for each in answer.what_if
         ],
-        "failures": asdict(answer.failures) if answer.failures else None,
+        "failures": _failures(answer.failures) if answer.failures else None,
         "warnings": list(answer.warnings),
         "assumed": list(question.assumed),
     }  # fmt: skip
@@ -60,6 +62,12 @@ def _plan(plan: Plan, found: Found, steps: int) -> Document:
         "fit": plan.fit.value,
         "memory": [_memory(each) for each in estimator.memory(plan.layout)],
     }
+
+
+def _failures(trouble: Failures) -> Document:
+    """JSON has no infinity: a run that never ends has no expected time."""
+    found: Document = asdict(trouble)
+    return found | {"expected": trouble.expected if isfinite(trouble.expected) else None}
 
 
 def _memory(memory: Memory) -> Document:

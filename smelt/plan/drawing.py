@@ -66,6 +66,8 @@ class _Scale:
             found = [tick for power in powers for step in steps if self.low <= (tick := float(f"{step}e{power}")) <= self.high]
             if 3 <= len(found) <= most + 2:
                 return found
+            if steps == (1,) and len(found) > most:
+                return found[:: math.ceil(len(found) / most)]
         power = 10.0 ** math.floor(math.log10((self.high - self.low) / most))
         step = next(step * power for step in (1, 2, 5, 10) if step * power * most >= (self.high - self.low) * (1 - 1e-9))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)

@@ -4,7 +4,7 @@ Source: Young 1974, doi:10.1145/361147.361115; Daly 2006, doi:10.1016/j.future.2
 """
 
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import exp, expm1, sqrt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def failures(seconds: float, *, count: int, hours_between: float, save: float, r
     if grow > 50 or restart / between > 50:
         return Failures(between=between, save=save, interval=interval, expected=float("inf"), goodput=0.0)
     rounds = seconds / interval
-    expected = between * exp(restart / between) * (exp(grow) - 1.0) * rounds
+    expected = between * exp(restart / between) * expm1(grow) * rounds
     return Failures(between=between, save=save, interval=interval, expected=expected, goodput=seconds / expected if expected else 1.0)
 
 

@@ -5,16 +5,17 @@ every fault at its line.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, create_model, model_validator
 
 from smelt.errors import EnvironmentFault, RecipeFaults, UsageFault
 from smelt.language import say
+from smelt.plan.constants import Constants
 from smelt.recipe.document import Document, Place, parse
 from smelt.recipe.faults import check
 from smelt.recipe.section import Section
@@ -24,6 +25,7 @@ from smelt.recipe.suggest import nearest
 LARGEST_BYTES = 64 * 1024
 """Of a file that describes an accelerator."""
 
+_LEAST = 1e-9
 _WIDER = {"fp8": ("fp8", "bf16", "fp16"), "bf16": ("bf16", "fp16"), "fp16": ("fp16", "bf16")}
 
 
@@ -53,6 +55,8 @@ class Accelerator:
     date: str
     validated: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    constants: tuple[tuple[str, float], ...] = ()
+    """Fields of `Constants` that were measured on it, with their values: they go before the fitted ones."""
 
     def peak(self, precision: str) -> float:
         """Return the peak in FLOP/s; a precision that the accelerator has not is computed in the next wider one."""
@@ -102,7 +106,7 @@ def read_entry(path: Path) -> Accelerator:
 
 def as_json(accelerator: Accelerator) -> dict[str, object]:
     """Return what `read_entry` reads back as the same accelerator. The one source stands for all numbers."""
-    return {
+    entry: dict[str, object] = {
         "name": accelerator.name,
         "kind": accelerator.kind,
         "memory_gb": accelerator.memory_gb,
@@ -119,6 +123,7 @@ def as_json(accelerator: Accelerator) -> dict[str, object]:
         "validated": list(accelerator.validated),
         "aliases": list(accelerator.aliases),
     }
+    return entry | {"constants": dict(accelerator.constants)} if accelerator.constants else entry
 
 
 def _printable(text: str, most: int) -> str:
@@ -129,12 +134,19 @@ def _printable(text: str, most: int) -> str:
     return text
 
 
+def _far_from_0(number: float) -> float:
+    """Refuse what no machine has, and what times divided by it would be infinite for."""
+    if 0 < number < _LEAST:
+        raise ValueError(say("got {found}, want {wanted}", found=number, wanted=say("a number of at least {least}", least=_LEAST)))
+    return number
+
+
 _Name = Annotated[str, Field(min_length=1), AfterValidator(partial(_printable, most=80))]
 _Names = Annotated[tuple[_Name, ...], Field(strict=False)]
 _Note = Annotated[str, AfterValidator(partial(_printable, most=10_000))]
-# The upper ends keep sums and products of a plan finite.
-_Rate = Annotated[float, Field(gt=0, le=10**9)]
-_Peak = Annotated[float, Field(ge=0, le=10**9)]
+# The ends keep sums, products and quotients of a plan finite.
+_Rate = Annotated[float, Field(gt=0, le=10**9), AfterValidator(_far_from_0)]
+_Peak = Annotated[float, Field(ge=0, le=10**9), AfterValidator(_far_from_0)]
 _Units = Annotated[int, Field(ge=1, le=10**9)]
 
 
@@ -183,6 +195,11 @@ class _Sources(Section):
         return "; ".join(f"{', '.join(names)}: {text}" for text, names in numbers.items())
 
 
+_CONSTANTS: dict[str, Any] = {field.name: (_Rate, 1.0) for field in fields(Constants)}
+_Measured = create_model("_Measured", __base__=Section, **_CONSTANTS)
+"""Any of the cost model's constants."""
+
+
 class _Entry(Section):
     """One entry of `hardware.json`."""
 
@@ -196,13 +213,14 @@ class _Entry(Section):
     link_gbps: _Rate
     network_gbps: _Rate
     domain: _Units
-    sustained: Annotated[float, Field(gt=0, le=1)]
+    sustained: Annotated[float, Field(gt=0, le=1), AfterValidator(_far_from_0)]
     generation: Annotated[int, Field(ge=0, le=9999)]
     date: _Name
     """When the sources were read."""
     sources: _Sources
     validated: _Names = ()
     aliases: _Names = ()
+    constants: _Measured = _Measured()  # pyright: ignore[reportInvalidTypeForm]  a class made of the fields of another
 
 
 @cache
@@ -228,6 +246,7 @@ def _accelerator(entry: _Entry) -> Accelerator:
         date=entry.date,
         validated=entry.validated,
         aliases=entry.aliases,
+        constants=tuple((name, value) for name, value in entry.constants if name in entry.constants.model_fields_set),
     )
 
 

@@ -15,21 +15,23 @@ _KERNELS = 2020
 class Kernels:
     """Times in seconds on one accelerator in one precision. Products are cached: layouts share them."""
 
-    def __init__(self, accelerator: Accelerator, precision: str, constants: Constants, *, tuned: bool = True) -> None:
-        """Take the peak, the bandwidth and the constants. `tuned`: kernels are of the accelerator's generation."""
+    def __init__(self, accelerator: Accelerator, precision: str, constants: Constants, *, tuned: bool = True, part: float = 1.0) -> None:
+        """Take the peak, the bandwidth and the constants. `tuned`: kernels are of the accelerator's generation; `part`: of it is theirs."""
         self.constants = constants
         self.is_cpu = accelerator.kind == "cpu"
         self.units = accelerator.units
         self.element_bytes = 4 if precision == "fp32" else 2
+        self.state_bytes = 4 if self.is_cpu else self.element_bytes
         self.is_fp8 = precision == "fp8" and "fp8" in dict(accelerator.peak_tflops)
         late = not tuned and accelerator.generation > _KERNELS
-        share = accelerator.sustained * (constants.untuned if late else 1.0)
+        share = part * accelerator.sustained * (constants.untuned if late else 1.0)
         rate = accelerator.peak(precision) * share
         self.rate = rate * constants.fp8 if self.is_fp8 else rate
         self.wide_rate = accelerator.peak("bf16" if precision == "fp8" else precision) * share
         self.flash_share = constants.flash * (constants.untuned_flash / constants.untuned if late else 1.0)
-        self.bandwidth = accelerator.memory_gbps * 1e9 * constants.stream
-        self.gap = 0.0 if self.is_cpu else constants.gap_us * 1e-6
+        self.memory = part * accelerator.memory_gbps * 1e9
+        self.bandwidth = self.memory * constants.stream
+        self.gap = constants.gap_us * 1e-6
         self._products: dict[tuple[float, ...], float] = {}
 
     def product(self, rows: float, columns: float, depth: float, *, count: float = 1, rate: float = 0.0) -> float:
@@ -58,7 +60,7 @@ class Kernels:
         moved = count * self.element_bytes * (rows * depth + depth * columns + rows * columns)
         floor = moved / self.bandwidth
         if self.is_cpu:
-            return max(floor, 2.0 * count * rows * columns * (depth + constants.tile_depth) / rate)
+            return max(floor, 2.0 * count * rows * columns * (depth + constants.tile_depth) / rate) + self.gap
         best = float("inf")
         for high, wide, speed in _TILES:
             tiles = count * -(-rows // high) * -(-columns // wide)

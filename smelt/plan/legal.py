@@ -8,6 +8,7 @@ from smelt.plan.layout import Layout, Work
 from smelt.plan.shape import Shape
 
 LARGEST_TENSOR = 64
+LARGEST_PIPELINE = 512
 LARGEST_VIRTUAL = 16
 LARGEST_MICRO_BATCH = 64
 LONG = 8192
@@ -23,6 +24,8 @@ def faults(layout: Layout, shape: Shape, work: Work, count: int) -> list[str]:
     stages = layout.pipeline * layout.virtual
     if stages > shape.layers:
         found.append(say("{stages} stages of {layers} layers: want at most as many", stages=stages, layers=shape.layers))
+    if layout.pipeline > LARGEST_PIPELINE:
+        found.append(say("a pipeline of {pipeline}: want at most {most}", pipeline=layout.pipeline, most=LARGEST_PIPELINE))
     if work.batch % (layout.data * layout.micro_batch):
         found.append(
             say("{batch} sequences are no multiple of {data} replicas times micro-batches of {micro}",
@@ -61,10 +64,16 @@ def layouts(shape: Shape, work: Work, count: int, *, fixed: Mapping[str, Any], f
     `fixed`: fields of Layout that are given, or tuples of what is allowed; the others are varied. Beside them `filled_pipeline`: whether
     micro-batches have to be a multiple of the pipeline, and `whole_key_heads`: whether a rank holds whole key heads.
     """
+    for layout in _tried(shape, work, count, fixed, flash=flash):
+        if not fixed or not faults(layout, shape, work, count):  # what is given may not go with what is varied
+            yield layout
+
+
+def _tried(shape: Shape, work: Work, count: int, fixed: Mapping[str, Any], *, flash: bool) -> Iterator[Layout]:
     for tensor in _among(fixed, "tensor", [n for n in divisors(count) if n <= LARGEST_TENSOR]):
         if shape.heads % tensor or shape.ffn % tensor or (fixed.get("whole_key_heads") and shape.kv_heads % tensor):
             continue
-        for pipeline in _among(fixed, "pipeline", [n for n in divisors(count // tensor) if n <= shape.layers]):
+        for pipeline in _among(fixed, "pipeline", _pipelines(shape, count // tensor)):
             for context in _among(fixed, "context", _contexts(work, count // tensor // pipeline)):
                 data, rest = divmod(count, tensor * pipeline * context)
                 if not rest and work.batch % data == 0 and data in _among(fixed, "data", [data]):
@@ -74,7 +83,7 @@ def layouts(shape: Shape, work: Work, count: int, *, fixed: Mapping[str, Any], f
 
 def _kept(mesh: Layout, shape: Shape, work: Work, fixed: Mapping[str, Any], *, flash: bool) -> Iterator[Layout]:
     """One mesh with every micro-batch, sharding, recomputation and number of stages."""
-    micros = [n for n in divisors(work.batch // mesh.data) if n <= LARGEST_MICRO_BATCH]
+    micros = [n for n in range(1, LARGEST_MICRO_BATCH + 1) if work.batch // mesh.data % n == 0]
     shardings = ["none"] if mesh.data * mesh.context == 1 else ["none", "optimizer"] + (["full"] if mesh.pipeline == 1 else [])
     experts = [n for n in divisors(shape.experts) if mesh.data % n == 0] if shape.experts else [1]
     for micro in _among(fixed, "micro_batch", micros):
@@ -99,6 +108,10 @@ def _virtuals(mesh: Layout, shape: Shape, number: int) -> list[int]:
     if mesh.pipeline == 1 or number % mesh.pipeline:
         return [1]
     return [n for n in range(1, LARGEST_VIRTUAL + 1) if shape.layers % (mesh.pipeline * n) == 0] or [1]
+
+
+def _pipelines(shape: Shape, most: int) -> list[int]:
+    return [n for n in divisors(most) if n <= min(shape.layers, LARGEST_PIPELINE)]
 
 
 def _contexts(work: Work, most: int) -> list[int]:

@@ -37,23 +37,39 @@ def stage_layers(layers: int, stages: int) -> list[int]:
     return [base + (stage < rest) for stage in range(stages)]
 
 
-def stage_weights(shape: Shape, layout: Layout) -> list[float]:
-    """Return the weights that one rank of each stage computes with, unsharded. Counts."""
-    dense = shape.block_weights
-    if shape.experts:
-        dense -= shape.experts * shape.expert_weights * (1 - 1 / layout.expert)
-    counts = [number * dense / layout.tensor for number in stage_layers(shape.layers, layout.pipeline)]
-    counts[0] += shape.embedding_weights / layout.tensor
+def block_share(shape: Shape, layout: Layout) -> float:
+    """Return the weights of one block that one rank computes with: its share of the matrices, and of the experts. Count."""
+    return shape.block_weights / layout.tensor - _elsewhere(shape, layout)
+
+
+def _elsewhere(shape: Shape, layout: Layout) -> float:
+    """Weights of a block's experts that other replicas hold. Where states are sharded, all replicas share all of them."""
+    return shape.experts * shape.expert_weights * (1 - 1 / layout.expert) / layout.tensor
+
+
+def stage_weights(shape: Shape, layout: Layout, *, split: bool = True) -> list[float]:
+    """Return the weights that one rank of each stage computes with, unsharded. Counts. `split`: a tensor group splits the vocabulary."""
+    block = block_share(shape, layout)
+    counts = [number * block for number in stage_layers(shape.layers, layout.pipeline)]
+    degree = layout.tensor if split else 1
+    counts[0] += shape.embedding_weights / degree
     last = shape.head_weights + shape.other_weights
-    if shape.tied and layout.pipeline > 1:
+    if shape.tied and shape.head_share and layout.pipeline > 1:
         last += shape.vocab * shape.row_width
-    counts[-1] += last / layout.tensor
+    counts[-1] += last / degree
+    return counts
+
+
+def stage_learned(shape: Shape, layout: Layout, *, split: bool = True) -> list[float]:
+    """Return how many of them learn. Counts."""
+    counts = stage_weights(shape, layout, split=split)
+    counts[0] -= shape.frozen / (layout.tensor if split else 1)
     return counts
 
 
 def memory(shape: Shape, work: Work, layout: Layout, software: Software, constants: Constants) -> list[Memory]:
     """Return what the ranks of each stage hold at their fullest."""
-    counts = stage_weights(shape, layout)
+    counts = stage_weights(shape, layout, split=software.vocabulary_split)
     numbers = stage_layers(shape.layers, layout.pipeline)
     return [_stage(shape, work, layout, software, constants, stage, counts[stage], numbers[stage]) for stage in _fullest(layout.pipeline)]
 
@@ -71,17 +87,25 @@ def _stage(  # noqa: PLR0913 - one argument for each thing that a stage is made 
     of_weights, of_gradients, of_optimizer = split[layout.sharding]
     width = 4 if work.precision == "fp32" else 2
     kept = 8 if work.precision == "fp32" else 12
-    weights = width * count / of_weights
+    degree = layout.tensor if software.vocabulary_split else 1
+    others = layers * _elsewhere(shape, layout)
+    weights = width * _sharded(count, others, of_weights)
     if layout.sharding == "full":
-        weights += 2.0 * width * max(shape.block_weights, shape.embedding_weights) / layout.tensor
+        weights += 2.0 * width * max(block_share(shape, layout), shape.embedding_weights / degree)
     gradient = 4 if work.precision == "fp32" else software.gradient_bytes
-    gradients, optimizer = gradient * count / of_gradients, kept * count / of_optimizer
+    learned = count - (shape.frozen / degree if stage == 0 else 0.0)
+    gradients, optimizer = gradient * _sharded(learned, others, of_gradients), kept * _sharded(learned, others, of_optimizer)
     held = _held(layout, work, stage) * layers * block_bytes(shape, work, layout, software)
     if layout.recompute == "full":
         held += _working(shape, work, layout, software)
     if stage == layout.pipeline - 1:
-        held += 8.0 * shape.head_share * layout.micro_batch * work.sequence / layout.context * shape.vocab / layout.tensor
+        held += 8.0 * shape.head_share * layout.micro_batch * work.sequence / layout.context * shape.vocab / degree
     return Memory(stage, weights, gradients, optimizer, constants.activations * held, constants.reserve_gb * 1e9)
+
+
+def _sharded(count: float, others: float, shards: int) -> float:
+    """A rank's part of the weights that it computes with and of the experts that others compute with."""
+    return (count + others) / shards if shards > 1 else count
 
 
 def _held(layout: Layout, work: Work, stage: int) -> float:

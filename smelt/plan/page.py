@@ -22,6 +22,8 @@ Facts = Mapping[str, Any]
 _STYLE = Path(__file__).with_name("page.css")
 # Even if markup from the data got through, a browser would load and run nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_MOST_DRAWN = 2**16
+"""Of a pipeline's length squared times its stages per rank: that many pieces are played, some times over."""
 
 
 def page(document: Mapping[str, object]) -> str:
@@ -176,6 +178,9 @@ def _timeline(facts: Facts) -> Html | None:
             n=best["micro_batches"],
         )
         return chapter("timeline", say("A step on the pipeline"), note(told))
+    if best["layout"]["pipeline"] ** 2 * best["layout"]["virtual"] > _MOST_DRAWN:
+        told = say("A pipeline of {n:,} is too long to be drawn.", n=best["layout"]["pipeline"])
+        return chapter("timeline", say("A step on the pipeline"), note(told))
     return chapter("timeline", say("A step on the pipeline"), *timeline_figure(best))
 
 
@@ -249,7 +254,7 @@ def _what_if(facts: Facts) -> Html | None:
 
 def _change(each: Facts, most: float) -> tuple[object, ...]:
     if each["share"] is None:
-        return each["name"], "", "", say("fits no more"), ""
+        return each["name"], "", "", say("no layout fits"), ""
     return (
         each["name"],
         seconds_words(each["step_seconds"]),

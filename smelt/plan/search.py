@@ -1,12 +1,13 @@
 """All legal layouts, held against memory first and against the clock then: which is fastest, and why the others lost."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from smelt.errors import UsageFault
 from smelt.language import say
 from smelt.plan.constants import Constants
 from smelt.plan.layout import Layout
-from smelt.plan.legal import divisors, faults, layouts
+from smelt.plan.legal import faults, layouts
 from smelt.plan.memory import Fit, Memory, fit
 from smelt.plan.question import Question
 from smelt.plan.step import Estimator, Step
@@ -141,19 +142,15 @@ def _reason(best: Plan, plan: Plan) -> str:
 
 def _nothing_legal(question: Question) -> UsageFault:
     """Say what forbids the plainest layout that agrees with what is given."""
-    count, given = question.cluster.count, question.fixed
-    known = {
-        name: value
-        for name, value in given.items()
-        if isinstance(value, int) and name in {"tensor", "pipeline", "context", "data", "micro_batch", "virtual", "expert"}
-    }
+    count, batch = question.cluster.count, question.work.batch
+    names = {"tensor", "pipeline", "context", "data", "micro_batch", "virtual", "expert", "sharding"}
+    known: dict[str, Any] = {name: value for name, value in question.fixed.items() if isinstance(value, int | str) and name in names}
     layout = replace(Layout(), **known)
     if "data" not in known:
         layout = replace(layout, data=max(1, count // (layout.tensor * layout.pipeline * layout.context)))
     found = faults(layout, question.shape, question.work, count)
     reasons = "\n    ".join(found) or say("nothing of what is given goes together")
-    step = say(
-        "Batch {batch} can be shared by {counts} replicas.", batch=question.work.batch,
-        counts=", ".join(str(n) for n in divisors(question.work.batch) if n <= count)[:80],
-    )  # fmt: skip
+    shares = [str(n) for n in range(1, min(batch, count, 10**6) + 1) if batch % n == 0]
+    few = ", ".join(shares if len(shares) <= 20 else [*shares[:19], "…"])
+    step = say("Batch {batch} can be shared by {counts} replicas.", batch=batch, counts=few)
     return UsageFault(say("no layout of {count} accelerators is legal:\n    {reasons}", count=count, reasons=reasons), step=step)

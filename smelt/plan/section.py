@@ -14,12 +14,14 @@ stages per process."""
 
 
 def runnable(question: Question) -> Question:
-    """Return the question among layouts that smelt runs. What is given and is none of them stays, so that nothing is found."""
+    """Return the question among layouts that smelt runs. What is given and is none of them leaves nothing to find."""
     fixed = dict(RUNNABLE)
+    if question.shape.experts:
+        fixed["expert"] = ()  # it trains no such networks
     for name, value in question.fixed.items():
-        allowed = fixed.get(name)
-        both = allowed if value == allowed else value
-        fixed[name] = () if isinstance(allowed, tuple) and both not in (allowed, *allowed) else both
+        allowed = fixed.get(name, value)
+        known = value == allowed or (isinstance(allowed, tuple) and value in allowed)
+        fixed[name] = value if known else ()
     return replace(question, fixed=fixed)
 
 

@@ -39,6 +39,8 @@ class Shape:
     head_share: float = 1.0
     """Share of the tokens whose scores over the vocabulary are computed: 1 for decoders, 0 for classifiers, about 0.16 in BERT's
     pretraining."""
+    frozen: int = 0
+    """Weights of the embedding that stay as they are: no gradients, no state of the optimizer."""
 
     @property
     def attention_width(self) -> int:

@@ -1,14 +1,15 @@
 """How long one step takes under one layout, and where the time goes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smelt.plan.block import Blocks, Costs, Pass
 from smelt.plan.cluster import Cluster
 from smelt.plan.collectives import Wires
 from smelt.plan.constants import Constants
+from smelt.plan.cores import CpuBlocks
 from smelt.plan.kernels import Kernels
 from smelt.plan.layout import Layout, Work
-from smelt.plan.memory import Memory, memory, stage_layers, stage_weights
+from smelt.plan.memory import Memory, block_share, memory, stage_layers, stage_learned
 from smelt.plan.shape import Shape
 from smelt.plan.software import Software
 
@@ -28,11 +29,18 @@ class Estimator:
     """Answers for one model, work, cluster and software; layouts share what they have in common."""
 
     def __init__(self, shape: Shape, work: Work, cluster: Cluster, software: Software, constants: Constants) -> None:
-        """Take the question."""
-        self.shape, self.work, self.cluster, self.software, self.constants = shape, work, cluster, software, constants
-        self.kernels = Kernels(cluster.accelerator, work.precision, constants, tuned=software.tuned)
+        """Take the question. What was measured of the accelerator goes before the constants."""
+        accelerator, several = cluster.accelerator, cluster.share < 1.0
+        self.constants = constants = replace(constants, **dict(accelerator.constants))
+        self.shape, self.work, self.cluster, self.software = shape, work, cluster, software
+        part = cluster.share * (constants.shared if several else 1.0)
+        self.kernels = Kernels(accelerator, work.precision, constants, tuned=software.tuned, part=part)
         self.wires = Wires(cluster, constants)
-        self.blocks = Blocks(shape, work, software, self.kernels, self.wires)
+        self.blocks = (
+            CpuBlocks(shape, work, software, self.kernels, self.wires, cluster.crowd)
+            if self.kernels.is_cpu
+            else Blocks(shape, work, software, self.kernels, self.wires)
+        )
 
     def memory(self, layout: Layout) -> list[Memory]:
         """Return what ranks hold, of the stages that can be the fullest."""
@@ -49,11 +57,11 @@ class Estimator:
         bubble = max(0.0, sum(stages) - slowest) / (layout.virtual if layout.schedule != "gpipe" else 1)
         if layout.schedule == "zero_bubble":
             bubble /= 3.0
+        running, bubble = self._shared(number, slowest, stages, bubble)
         data = self._data(layout, max(layers) * (forward + backward))
-        optimizer = self._optimizer(layout)
-        fixed = self.constants.step_ms * 1e-3
-        parts = self._parts(layout, costs, number, max(layers))
-        running = number * slowest
+        optimizer = self._optimizer(layout, max(layers))
+        fixed = self.constants.step_ms * 1e-3 * self.cluster.crowd
+        parts = self._parts(layout, costs, number * (running / (number * slowest)), max(layers))
         parts["stall"] = max(0.0, running - sum(parts.values()))
         parts |= {"bubble": bubble, "data": data, "optimizer": optimizer, "fixed": fixed}
         seconds = running + bubble + data + optimizer + fixed
@@ -65,11 +73,11 @@ class Estimator:
         if not self._gathers(layout):
             return forward.seconds, backward.seconds
         size = (layout.shard or layout.data) * layout.context
-        held = self.shape.block_weights / layout.tensor
+        held, host = block_share(self.shape, layout), 0.5e-6 * self.constants.shard_us * self.cluster.crowd
         gather = self.wires.gather(self.kernels.element_bytes * held, size, layout.tensor)
-        scatter = self.wires.gather(self.kernels.element_bytes * held, size, layout.tensor)
+        scatter = self.wires.gather(self.kernels.state_bytes * held, size, layout.tensor) * self.constants.scatter
         there = gather if layout.sharding == "full" else 0.0
-        return self._behind(forward.seconds, gather), self._behind(backward.seconds, there + scatter)
+        return self._behind(forward.seconds + host, gather), self._behind(backward.seconds + host, there + scatter)
 
     def _gathers(self, layout: Layout) -> bool:
         """Are weights gathered for each micro-batch? A pipeline that shards gradients alone gathers them once per step."""
@@ -80,13 +88,13 @@ class Estimator:
         return max(computed, exchanged) + self.constants.exposed * min(computed, exchanged)
 
     def _stages(self, layout: Layout, costs: Costs, layers: list[int], forward: float, backward: float) -> list[float]:
-        host = self.constants.micro_batch_us * 1e-6
+        host = self.constants.micro_batch_us * 1e-6 * self.cluster.crowd
         stages = [number * (forward + backward) for number in layers]
         stages[0] += max(costs.embedding.seconds, host)
         stages[-1] += costs.head.seconds
         if layout.pipeline > 1:
             tokens = layout.micro_batch * self.work.sequence / layout.context
-            size = tokens * self.shape.hidden * self.kernels.element_bytes / layout.tensor
+            size = tokens * self.shape.hidden * self.kernels.state_bytes / layout.tensor
             stride = layout.tensor * layout.context * layout.data
             hop = 2.0 * layout.virtual * self.wires.send(size, stride)
             stages = [time + hop for time in stages]
@@ -96,32 +104,59 @@ class Estimator:
         """Gradients go to the other replicas; what the first and the last micro-batch do not hide is waited for."""
         size = layout.data * layout.context
         if size == 1 or self._gathers(layout):
-            return 0.0
-        weights = max(stage_weights(self.shape, layout))
+            return self._around(layout) if size > 1 else 0.0
+        weights = self._learned(layout)
         exchange = self.wires.all_reduce(self._gradient_bytes() * weights, size, layout.tensor)
         if layout.sharding != "none":
             exchange = self.wires.gather(self._gradient_bytes() * weights, size, layout.tensor)
             exchange += self.wires.gather(self.kernels.element_bytes * weights, size, layout.tensor)
-        if not self.software.overlap:
-            return exchange
-        return max(exchange - behind, self.constants.exposed * exchange)
+        exposed = max(exchange - behind, self.constants.exposed * exchange) if self.software.overlap else exchange
+        # On a CPU gradients are copied into buckets and back by the cores that compute.
+        return exposed + (4.0 * self._gradient_bytes() * weights / self.kernels.memory if self.kernels.is_cpu else 0.0)
+
+    def _around(self, layout: Layout) -> float:
+        """Where blocks are sharded: what copies of the shards exchange, and, on a CPU, embedding and head, gathered once."""
+        shards = (layout.shard or layout.data) * layout.context
+        stride, copies = layout.tensor * shards, layout.data * layout.context // shards
+        exchange = self.wires.all_reduce(self._gradient_bytes() * self._learned(layout) / shards, copies, stride)
+        if not self.kernels.is_cpu:
+            return self.constants.exposed * exchange
+        shape = self.shape
+        outside = shape.embedding_weights + shape.head_weights + shape.other_weights
+        gather = self.wires.gather(self.kernels.element_bytes * outside, shards, layout.tensor)
+        scatter = self.wires.gather(self.kernels.state_bytes * (outside - shape.frozen), shards, layout.tensor)
+        return exchange + gather + self.constants.scatter * scatter
 
     def _accumulate(self, layout: Layout, number: int) -> float:
         """With several micro-batches each adds its gradients to those kept: read both, write one."""
         if number == 1 or self.software.fused:
             return 0.0
-        weights = max(stage_weights(self.shape, layout))
-        return self.kernels.stream((2.0 * self._gradient_bytes() + self.kernels.element_bytes) * weights)
+        return self.kernels.stream((2.0 * self._gradient_bytes() + self.kernels.element_bytes) * self._learned(layout))
+
+    def _learned(self, layout: Layout) -> float:
+        """Weights that the fullest stage learns."""
+        return max(stage_learned(self.shape, layout, split=self.software.vocabulary_split))
 
     def _gradient_bytes(self) -> int:
         return 4 if self.work.precision == "fp32" else self.software.gradient_bytes
 
-    def _optimizer(self, layout: Layout) -> float:
-        weights = max(stage_weights(self.shape, layout))
+    def _optimizer(self, layout: Layout, layers: int) -> float:
         shards = (layout.shard or layout.data) * layout.context if layout.sharding != "none" else 1
-        return self.constants.optimizer_bytes * weights / shards / self.kernels.bandwidth * self.constants.stream
+        host = self.constants.update_us + (self.constants.split_update_us if layout.tensor > 1 else 0.0)
+        whole = replace(layout, expert=1) if shards > 1 and layout.expert > 1 else layout  # all share the states of all experts
+        moved = self.constants.optimizer_bytes * self._learned(whole) / shards / self.kernels.bandwidth * self.constants.stream
+        return moved + 1e-6 * host * layers * self.cluster.crowd
 
-    def _parts(self, layout: Layout, costs: Costs, number: int, layers: int) -> dict[str, float]:
+    def _shared(self, number: int, slowest: float, stages: list[float], bubble: float) -> tuple[float, float]:
+        """Time of the micro-batches, and of the bubble. Where ranks share cores, who waits leaves them to the others."""
+        running, crowd = number * slowest, self.cluster.crowd
+        if crowd == 1.0:
+            return running, bubble
+        busy = number * sum(stages) / len(stages)
+        whole = max(busy, (running + bubble) / crowd)
+        return min(whole, running), max(0.0, whole - running)
+
+    def _parts(self, layout: Layout, costs: Costs, number: float, layers: int) -> dict[str, float]:
         """What the slowest stage is busy with, over the step."""
         block: Pass = costs.forward + costs.backward
         last = costs.head if layout.pipeline == 1 else Pass()

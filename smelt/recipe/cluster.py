@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from smelt.recipe.section import Count, Section
+from smelt.recipe.section import Section
 
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(ge=1e-6, le=1e12)]
+Number = Annotated[int, Field(ge=1, le=10**6)]
 
 
 class Links(Section):
@@ -23,12 +24,12 @@ class ClusterSection(Section):
 
     accelerator: Annotated[str, Field(min_length=1, examples=["H100"])] = "this machine"
     """A name of the table of hardware, a file that `smelt plan --calibrate` wrote, or `this machine`: what was measured last."""
-    count: Count = 1
+    count: Number = 1
     """Accelerators in all; processes, on a CPU."""
-    per_node: Count | Literal["auto"] = "auto"
+    per_node: Number | Literal["auto"] = "auto"
     """Accelerators that a fast link joins. `auto`: as the table has it."""
     links: Links = Links()
-    price_per_hour: Annotated[float, Field(ge=0)] = 0.0
+    price_per_hour: Annotated[float, Field(ge=0, le=1e9)] = 0.0
     """Of one accelerator, in any currency. 0: costs are told in accelerator hours."""
     hours_between_failures: Rate = 50_000.0
     """Of one accelerator. 50,000 is what 16,384 H100s showed over 54 days. Source: Llama 3, arXiv 2407.21783, section 3.3.4."""

@@ -2,13 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from smelt.language import say
 from smelt.recipe.cluster import ClusterSection
-from smelt.recipe.section import Count, Section
+from smelt.recipe.section import Section
 
-Size = Count | Literal["auto"]
+# The upper ends are beyond what anybody trains; they keep sums finite and searches short.
+Number = Annotated[int, Field(ge=1, le=10**7)]
+Size = Number | Literal["auto"]
 
 
 class PlanModel(Section):
@@ -25,14 +27,14 @@ class PlanModel(Section):
     """`auto`: hidden divided by heads."""
     ffn: Size = "auto"
     """Columns of the feed-forward, of one expert where there are several. `auto`: four times hidden."""
-    vocab: Count = 50_304
+    vocab: Number = 50_304
     gated: bool = False
     """Is the feed-forward gated (SwiGLU)? Such networks have RMS norms and no biases here."""
     causal: bool = True
     """Does a token see only those before it?"""
     tied: bool = True
     """Is the head the embedding?"""
-    experts: Annotated[int, Field(ge=0)] = 0
+    experts: Annotated[int, Field(ge=0, le=10**5)] = 0
     """0: a dense network."""
     experts_per_token: Annotated[int, Field(ge=0, validate_default=True)] = 0
 
@@ -71,19 +73,33 @@ class PlanModel(Section):
             raise ValueError(say("experts_per_token wants 1 to experts, {experts}", experts=experts))
         return experts_per_token
 
+    @model_validator(mode="after")
+    def _nothing_is_said_twice(self) -> "PlanModel":
+        beside = [name for name, value in self if name in self.model_fields_set - {"config"} and value != "auto"]
+        if self.config and beside:
+            raise ValueError(say("sizes stand beside a config; leave out {names}", names=", ".join(beside)))
+        return self
+
 
 class PlanTask(Section):
     """What one step does, and how many there are."""
 
-    sequence: Count
+    sequence: Annotated[int, Field(ge=1, le=10**9)]
     """Tokens of a sequence."""
-    global_batch: Count
+    global_batch: Annotated[int, Field(ge=1, le=10**9)]
     """Sequences of one step over all ranks."""
     precision: Literal["fp32", "fp16", "bf16", "fp8"] = "bf16"
-    tokens: Annotated[float, Field(ge=0)] = 0.0
+    tokens: Annotated[float, Field(ge=0, le=1e18)] = 0.0
     """Tokens to train on in all; 0 where `steps` says it, or where one step is all that is asked for."""
-    steps: Annotated[int, Field(ge=0)] = 0
+    steps: Annotated[int, Field(ge=0, le=10**12)] = 0
     """Steps in all."""
+
+    @field_validator("steps")
+    @classmethod
+    def _said_once(cls, steps: int, info: ValidationInfo) -> int:
+        if steps and info.data.get("tokens"):
+            raise ValueError(say("tokens say how many steps there are; leave one of the two out"))
+        return steps
 
 
 class PlanSoftware(Section):
@@ -120,5 +136,13 @@ class PlanSpec(Section):
     cluster: ClusterSection = ClusterSection()
     software: PlanSoftware = PlanSoftware()
     layout: PlanLayout = PlanLayout()
-    deadline_hours: Annotated[float, Field(ge=0)] = 0.0
+    deadline_hours: Annotated[float, Field(ge=0, le=1e9)] = 0.0
     """When the run has to be done: the cheapest and the smallest cluster that keep it are named. 0: there is none."""
+
+    @field_validator("deadline_hours")
+    @classmethod
+    def _of_a_whole_run(cls, hours: float, info: ValidationInfo) -> float:
+        task = info.data.get("task")
+        if hours and isinstance(task, PlanTask) and not task.tokens and not task.steps:
+            raise ValueError(say("how long the run is nobody knows; give task.tokens or task.steps, or leave the deadline out"))
+        return hours

@@ -85,3 +85,66 @@ def test_memory_and_rows_that_ran_out(tmp_path: Path) -> None:
     assert table["memory_n"] == 1
     assert table["out_of_memory"] == 1
     assert table["false_fits"] == 0
+
+
+ODD = {
+    "negative": {"hidden": "-2048"}, "infinite": {"layers": "inf"}, "endless": {"pp": "1e9", "layers": ""}, "nan": {"step_time_s": "nan"},
+    "deep": {"pp": "48"}, "words": {"mbs": "four"}, "none": {"layers": "", "model": "?"}, "nowhere": {"accelerator": "TPU9"},
+}  # fmt: skip
+
+
+def test_every_row_is_predicted_or_named(tmp_path: Path) -> None:
+    rows = [{"row_id": f"odd-{name}", **GPT, **changes} for name, changes in ODD.items()]
+    fine = [{"row_id": "odd-twice", **GPT}, {"row_id": "odd-twice", **GPT, "gbs": "1,024", "vp": ""}]
+    document = evaluate(write(tmp_path / "rows.csv", *rows, *fine))
+    assert [each["row_id"] for each in document["unpredicted"]] == [f"odd-{name}" for name in ODD]
+    assert document["tables"]["odd"]["n"] == len(rows) + len(fine)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "row_id,notes\n", "row_id\nbare-1\n", "\ufeff" + "row_id,model,n_gpus,step_time_s\nx-1,GPT-1B,8,2,more\n"]
+)
+def test_no_file_of_rows_is_a_crash(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
+    document = evaluate(tmp_path / "rows.csv")
+    assert len(document["unpredicted"]) == text.count("bare-1")
+    assert ("x" in document["tables"]) == text.startswith("\ufeff")
+
+
+def layout_of(tmp_path: Path, **changes: str) -> tuple[str, list[str]]:
+    """What the script says of one row: its layout, and what was assumed."""
+    rows = write(tmp_path / "rows.csv", {"row_id": "one-1", **GPT, **changes})
+    script = ROOT / "benchmarks" / "plan" / "evaluate.py"
+    done = subprocess.run([sys.executable, str(script), "--rows", str(rows), "--worst", "1"], check=True, capture_output=True, text=True)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("one-1"))
+    return line, line.split("assumed ")[1:]
+
+
+@pytest.mark.parametrize(
+    ("words", "sharding"),
+    [
+        ("ddp", "none"),
+        ("FSDP", "full"),
+        ("hsdp", "full"),
+        ("ZeRO-3", "full"),
+        ("zero2", "gradients"),
+        ("distributed optimizer", "optimizer"),
+    ],
+)
+def test_shardings_by_their_names(tmp_path: Path, words: str, sharding: str) -> None:
+    assert f"sharding='{sharding}'" in layout_of(tmp_path, dp_shard=words)[0]
+
+
+def test_shards_of_a_node_are_copied_between_nodes(tmp_path: Path) -> None:
+    assert "data=16, shard=4," in layout_of(tmp_path, dp_shard="HSDP", n_gpus="32", dp="16")[0]
+
+
+def test_a_row_that_says_nothing_of_its_attention_is_a_decoder(tmp_path: Path) -> None:
+    assert "'causal: 1'" in layout_of(tmp_path, causal="")[1][0]
+    assert "'causal: 0'" in layout_of(tmp_path, causal="", model="BERT-large")[1][0]
+
+
+def test_a_precision_in_capitals_is_the_same(tmp_path: Path) -> None:
+    lines = [layout_of(tmp_path, precision=name)[0] for name in ("bf16", "BF16", "mixed")]
+    assert lines[0] == lines[1]
+    assert "precision: bf16" in lines[2]

@@ -216,6 +216,8 @@ COUNT = "a whole number of at least 1 and of at most 1000000000"
         ("units", 1.5, f"got 1.5, want {COUNT}"),
         ("domain", 0, f"got 0, want {COUNT}"),
         ("sustained", 1.01, "got 1.01, want a number above 0 and of at most 1"),
+        ("sustained", 1e-300, "got 1e-300, want a number of at least 1e-09"),
+        ("network_gbps", 1e-300, "got 1e-300, want a number of at least 1e-09"),
         ("generation", -1, "got -1, want a whole number of at least 0 and of at most 9999"),
         ("date", 2026, "got 2026, want a text that is not empty"),
         ("sources", "the sheet", "got 'the sheet', want keys and values (keys: " + ", ".join((*NUMBERS, "rest")) + ")"),

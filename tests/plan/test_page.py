@@ -181,6 +181,13 @@ def test_without_a_pipeline_there_is_no_timeline(single):
     assert f"works on its {single['best']['micro_batches']} micro-batches" in text_of(html)
 
 
+def test_a_pipeline_that_would_take_minutes_to_play_is_not_drawn(piped):
+    changed = deepcopy(piped)
+    changed["best"]["layout"] |= {"pipeline": 512}
+    assert picture(page(changed), "timeline") is None
+    assert "A pipeline of 512 is too long to be drawn." in text_of(page(changed))
+
+
 def test_without_steps_no_hours_are_told(single):
     assert single["task"]["steps"] == 0
     assert "hours" not in text_of(page(single))
@@ -193,6 +200,13 @@ def test_where_nothing_fits_the_leanest_layout_is_shown(nowhere):
     assert f"needs {largest:,.1f} GB of 85.0 GB" in text_of(html)
     assert picture(html, "memory") is not None
     assert picture(html, "parts") is picture(html, "timeline") is picture(html, "offers") is None
+
+
+@pytest.mark.parametrize("least", [1e-9, 1e-5, 1e-2])
+def test_costs_that_are_powers_apart_are_drawn(piped, least):
+    offers = [offer | {"cost": cost, "hours": 1 / cost} for offer, cost in zip(piped["offers"][-2:], (least, 100.0), strict=True)]
+    texts = [each.text for each in picture(page(piped | {"offers": offers}), "offers").iter("text") if each.get("class") == "tick"]
+    assert 4 <= len(texts) <= 18
 
 
 def test_without_offers_there_is_no_scatter(piped):
@@ -245,11 +259,11 @@ def test_changes_point_to_the_quicker_side(piped):
     found = [(bar.get("class"), float(bar.get("x")), float(bar.get("width"))) for bar in bars]
     assert found == [("yes", 2.0, 78.0), ("no", 80.0, 39.0)]
     assert [row[2] for row in cells(html, "what-if")[1:]] == ["−50.0 %", "+25.0 %", ""]
-    assert cells(html, "what-if")[3][3] == "fits no more"
+    assert cells(html, "what-if")[3][3] == "no layout fits"
 
 
 def test_a_run_that_never_ends_says_so(piped):
-    trouble = piped["failures"] | {"expected": float("inf"), "goodput": 0.0}
+    trouble = piped["failures"] | {"expected": None, "goodput": 0.0}
     assert "∞hours with failuresit never ends" in text_of(page(piped | {"failures": trouble}))
 
 

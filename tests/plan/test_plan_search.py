@@ -1,5 +1,6 @@
 """The search: legal layouts, the best of them, and why the others lost."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -121,6 +122,16 @@ def test_the_answer_names_cheapest_smallest_and_pareto() -> None:
     assert document(found)["best"]
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "precision", "said"), [("V100-32GB", "bf16", True), ("A100", "fp8", True), ("A100", "bf16", False)]
+)
+def test_a_precision_that_is_not_there_is_said(accelerator: str, precision: str, said: bool) -> None:  # noqa: FBT001  a case
+    asked = question(accelerator=accelerator)
+    found = answer(replace(asked, work=replace(asked.work, precision=precision)), Constants(), what_if=True)
+    assert any(f"has no {precision}" in warning for warning in found.warnings) == said
+    assert not any(each.name == "fp8" for each in found.what_if)
+
+
 def test_nobody_has_validated_a_b200() -> None:
     assert any("B200" in warning for warning in answer(question(accelerator="B200"), Constants()).warnings)
 
@@ -149,9 +160,69 @@ def test_smelt_shares_whole_key_heads_alone() -> None:
     assert max(layout.tensor for layout in layouts(LLAMA70, asked.work, 16, fixed={}, flash=True)) == 16
 
 
-def test_what_is_given_against_smelts_own_layouts_finds_nothing() -> None:
-    asked = runnable(replace(question(), fixed={"sharding": "optimizer"}))
+@pytest.mark.parametrize("given", [{"sharding": "optimizer"}, {"recompute": "full"}, {"context": 2}, {"virtual": 3}])
+def test_what_is_given_against_smelts_own_layouts_finds_nothing(given: dict[str, object]) -> None:
+    asked = runnable(replace(question(sequence=8192), fixed=given))
+    assert list(layouts(SMALL, asked.work, 8, fixed=given, flash=True))
     assert not list(layouts(SMALL, asked.work, 8, fixed=asked.fixed, flash=True))
+
+
+def test_smelt_trains_no_networks_with_experts() -> None:
+    asked = runnable(question(replace(SMALL, experts=8, experts_per_token=2)))
+    assert not list(layouts(asked.shape, asked.work, 8, fixed=asked.fixed, flash=True))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"virtual": 2}, {"virtual": 5}, {"sharding": "full"}, {"context": 3}, {"expert": 2}, {"pipeline": 3, "virtual": 2}, {"data": 3}],
+)
+def test_what_is_given_makes_nothing_legal_that_is_not(given: dict[str, object]) -> None:
+    asked = question(count=24, batch=48, sequence=8192)
+    for layout in layouts(SMALL, asked.work, 24, fixed=given, flash=True):
+        assert not faults(layout, SMALL, asked.work, 24)
+        assert all(getattr(layout, name) == value for name, value in given.items())
+
+
+def test_the_clash_of_what_is_given_is_named() -> None:
+    with pytest.raises(UsageFault, match="weights are not sharded along a pipeline"):
+        search(replace(question(), fixed={"sharding": "full", "pipeline": 4}), Constants())
+
+
+def test_replicas_are_counted_whole_in_a_message() -> None:
+    with pytest.raises(UsageFault) as caught:
+        search(replace(question(count=4096, batch=2**20 * 3**6), fixed={"tensor": 5}), Constants())
+    told = str(caught.value).split("can be shared by ")[1].split(" replicas")[0].split(", ")
+    assert [int(number) for number in told[:-1]] == [n for n in range(1, 100) if 2**20 * 3**6 % n == 0][: len(told) - 1]
+    assert told[-1] == "…"
+
+
+def test_a_batch_of_many_divisors_is_searched_at_once() -> None:
+    """All divisors of so large a number would take years."""
+    assert list(layouts(SMALL, Work(sequence=1024, batch=10**30), 8, fixed={}, flash=True))
+
+
+def test_no_pipeline_is_longer_than_can_be_drawn() -> None:
+    deep = replace(SMALL, layers=4096)
+    assert max(layout.pipeline for layout in layouts(deep, Work(sequence=1024, batch=4096), 4096, fixed={}, flash=True)) == 512
+
+
+def test_smaller_clusters_are_whole_nodes() -> None:
+    asked = question(accelerator="GB200", count=576, batch=576)
+    offers = answer(replace(asked, cluster=replace(asked.cluster, per_node=72)), Constants()).offers
+    assert [offer.count for offer in offers] == [1, 2, 4, 8, 16, 32, 64, 72, 144, 288, 576]
+
+
+def test_a_deadline_that_nothing_keeps_is_warned_of() -> None:
+    late, kept = (answer(replace(question(), deadline_hours=hours), Constants()) for hours in (1e-6, 1e6))
+    assert late.cheapest is None
+    assert any("keeps the deadline" in warning for warning in late.warnings)
+    assert not any("keeps the deadline" in warning for warning in kept.warnings)
+
+
+def test_a_run_that_never_ends_is_null_in_the_document() -> None:
+    found = document(answer(replace(question(), hours_between_failures=1e-6), Constants()))
+    assert found["failures"]["expected"] is None  # type: ignore[index]  # pyright: ignore[reportIndexIssue, reportOptionalSubscript]
+    json.dumps(found, allow_nan=False)
 
 
 @given(st.integers(1, 5000))
