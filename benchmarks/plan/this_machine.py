@@ -1,13 +1,14 @@
 """Does the planner foretell smelt's own training on this machine? It is measured, then trainings are foretold and run.
 
-    python benchmarks/plan/this_machine.py --data FOLDER [--quick] [--entry FILE] [--out FILE]
+    python benchmarks/plan/this_machine.py --data FOLDER [--quick] [--entry FILE] [--times FILE] [--out FILE]
 
-FOLDER holds banking77/train.parquet and tinyshakespeare/train.parquet. MiniLM (word embeddings frozen, dropout as its configuration has
-it) learns the intents of questions, joined and cut to exactly 64 tokens, so that nothing is padding; a llama of 4 layers, 256 wide, learns
-rows of 128 tokens of Shakespeare from random weights. One, two and four processes, each with its share of the cores; the time of a step is
-the median after the first ones, whole: reading, forward, backward, exchange, clipping, update. Nothing of these runs goes into what they
-are foretold from. Costs about six minutes; `--quick` two processes at most and bf16 alone; `--entry` takes an entry of `smelt plan
---calibrate` and measures no machine.
+FOLDER holds banking77/train.parquet and tinyshakespeare/train.parquet. Questions are joined and cut to exactly 64 tokens, so that nothing
+is padding: MiniLM learns their intents (word embeddings frozen, dropout as its configuration has it), and so does a BERT of 4 layers, 512
+wide, from random weights, all of which learn. A llama of 4 layers, 256 wide, learns rows of 128 tokens of Shakespeare. One, two and four
+processes, each with its share of the cores; the time of a step is the median after the first ones, whole: reading, forward, backward,
+exchange, clipping, update. Nothing of these runs goes into what they are foretold from. Costs about eight minutes on an idle machine;
+`--quick` two processes at most and bf16 alone. `--entry` takes an entry of `smelt plan --calibrate` and measures no machine, `--times` the
+times of an earlier table and runs nothing.
 """
 
 import argparse
@@ -33,6 +34,8 @@ from smelt.models.build import build_model
 from smelt.models.folder import find_weights
 from smelt.models.language import LanguageSizes, from_sizes
 from smelt.models.network import Network
+from smelt.models.transformer import TransformerSizes
+from smelt.models.transformer import from_sizes as encoder_from_sizes
 from smelt.models.vocabulary import train_tokenizer
 from smelt.parallel.measure import threads_of
 from smelt.parallel.place import place
@@ -60,7 +63,9 @@ from smelt.train.rows import Rows
 from smelt.types import Arrays
 
 WARM, STEPS, MOST_SECONDS = 3, 9, 8.0
-LENGTH = {"minilm": 64, "llama": 128}
+LENGTH = {"minilm": 64, "bert": 64, "llama": 128}
+BATCH = {"minilm": 16, "bert": 16, "llama": 8}
+BERT = {"layers": 4, "dim": 512, "heads": 8, "feed_forward": 2048, "dropout": 0.1, "vocabulary": 30522}
 SIZES = {"architecture": "llama", "layers": 4, "dim": 256, "heads": 4, "kv_heads": 4, "feed_forward": 1024, "dropout": 0.0}
 VOCABULARY, LABELS = 4096, 77
 
@@ -87,22 +92,27 @@ class Run:
         if self.model == "minilm":
             shape = read_config(find_weights("all-MiniLM-L6-v2", "main"))
             return replace(shape, head_share=0.0, frozen=shape.vocab * shape.hidden)
+        if self.model == "bert":
+            sizes = {"model_type": "bert", "vocab_size": BERT["vocabulary"], "num_hidden_layers": BERT["layers"],
+                     "hidden_size": BERT["dim"], "num_attention_heads": BERT["heads"], "intermediate_size": BERT["feed_forward"],
+                     "max_position_embeddings": LENGTH["bert"], "type_vocab_size": 2}  # fmt: skip
+            return shape_of(sizes, "bert")
         sizes = {"model_type": "llama", "vocab_size": VOCABULARY, "num_hidden_layers": SIZES["layers"], "hidden_size": SIZES["dim"],
                  "num_attention_heads": SIZES["heads"], "intermediate_size": SIZES["feed_forward"]}  # fmt: skip
         return shape_of(sizes, "llama")
 
 
 def runs(ranks: int, *, quick: bool) -> list[Run]:
-    """What is trained with so many processes."""
+    """What is trained with so many processes: all networks in bf16, and in fp32 all but the BERT."""
     precisions = ("bf16",) if quick else ("fp32", "bf16")
-    batches = {"minilm": 16, "llama": 8}
+    cases = [(model, precision) for model in BATCH for precision in precisions if (model, precision) != ("bert", "fp32")]
     if ranks == 1:
-        return [Run(model=m, batch=b * n, precision=p) for m, b in batches.items() for n in (1, 2) for p in precisions]
+        return [Run(model=model, batch=BATCH[model] * times, precision=each) for model, each in cases for times in (1, 2)]
     ways = [{"replicate": ranks}, {"shard": ranks}, {"tensor": ranks}, {"pipeline": ranks}]
-    found = [Run(model=m, batch=b, precision=p, parallel=way) for m, b in batches.items() for way in ways for p in precisions]
+    found = [Run(model=model, batch=BATCH[model], precision=each, parallel=way) for model, each in cases for way in ways]
     if ranks == 4:
         mixed = [{"replicate": 2, "shard": 2}, {"replicate": 2, "tensor": 2}, {"tensor": 2, "pipeline": 2}, {"replicate": 2, "pipeline": 2}]
-        found += [Run(model=m, batch=b, precision="bf16", parallel=way) for m, b in batches.items() for way in mixed]
+        found += [Run(model=model, batch=BATCH[model], precision="bf16", parallel=way) for model in ("minilm", "llama") for way in mixed]
     return found
 
 
@@ -115,14 +125,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         began = time.perf_counter()
-        entry = read_entry(options.entry) if options.entry else calibrate(numbers[:2], folder / "hardware.json")
+        entry = read_entry(options.entry) if options.entry else calibrate(numbers, folder / "hardware.json")
         print(f"measured in {time.perf_counter() - began:.0f} s: {entry}", flush=True)
-        _prepare(options.data, folder)
-        rows = [row for number in numbers for row in _rows(options, number, folder, entry)]
+        if options.times:
+            rows = _told_anew(options.times, entry)
+        else:
+            _prepare(options.data, folder)
+            rows = [row for number in numbers for row in _rows(options, number, folder, entry)]
+    numbers = sorted({row["ranks"] for row in rows})
     errors = [abs(row["error"]) for row in rows]
     result = {
         "rows": rows, "median_error": statistics.median(errors), "mean_error": statistics.mean(errors), "largest_error": max(errors),
         "median_error_by_ranks": {n: statistics.median(abs(r["error"]) for r in rows if r["ranks"] == n) for n in numbers},
+        "median_error_by_model": {m: statistics.median(abs(r["error"]) for r in rows if r["model"] == m) for m in BATCH
+                                  if any(r["model"] == m for r in rows)},
         "entry": {"peak_tflops": dict(entry.peak_tflops), "memory_gbps": entry.memory_gbps, "link_gbps": entry.link_gbps,
                   "constants": dict(entry.constants)},
         "machine": {"cpu": cpu_name(), "cores": cores(), "python": platform.python_version(), "torch": torch.__version__},
@@ -137,6 +153,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--quick", action="store_true", help="two processes at most, bf16 alone")
     parser.add_argument("--entry", type=Path, help="of a machine that was measured before")
+    parser.add_argument("--times", type=Path, help="a table of this benchmark: its times are foretold anew")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--ranks", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -165,20 +182,32 @@ def _rows(options: argparse.Namespace, ranks: int, folder: Path, entry: Accelera
     )  # fmt: skip
     found = []
     for run, milliseconds in zip(runs(ranks, quick=options.quick), json.loads((folder / f"{ranks}.json").read_text()), strict=True):
-        told = _foretold(run, entry)
-        found.append(
-            {"model": run.model, "rows": run.batch, "tokens": LENGTH[run.model], "precision": run.precision, "ranks": ranks,
-             "parallel": run.parallel, "measured_ms": round(milliseconds, 1), "predicted_ms": round(told, 1),
-             "error": round(100 * (told / milliseconds - 1), 1)}
-        )  # fmt: skip
+        found.append(_row(run, milliseconds, entry))
         print(_line(found[-1]), flush=True)
     return found
+
+
+def _told_anew(times: Path, entry: Accelerator) -> list[dict]:
+    rows = json.loads(times.read_text(encoding="utf-8"))["rows"]
+    return [
+        _row(Run(model=row["model"], batch=row["rows"], precision=row["precision"], parallel=row["parallel"]), row["measured_ms"], entry)
+        for row in rows
+    ]
+
+
+def _row(run: Run, milliseconds: float, entry: Accelerator) -> dict:
+    told = _foretold(run, entry)
+    return {
+        "model": run.model, "rows": run.batch, "tokens": LENGTH[run.model], "precision": run.precision,
+        "ranks": run.section.processes, "parallel": run.parallel, "measured_ms": round(milliseconds, 1), "predicted_ms": round(told, 1),
+        "error": round(100 * (told / milliseconds - 1), 1),
+    }  # fmt: skip
 
 
 def _foretold(run: Run, entry: Accelerator) -> float:
     """Milliseconds of a step."""
     count = run.section.processes
-    software = replace(SMELT, flash=False, dropout=run.model == "minilm")
+    software = replace(SMELT, flash=False, dropout=run.model != "llama")
     estimator = Estimator(run.shape, run.work, Cluster(accelerator=entry, count=count, per_node=count), software, Constants())
     return 1000 * estimator.step(layout_of(run.section, run.work)).seconds
 
@@ -200,12 +229,13 @@ def _measure(options: argparse.Namespace) -> None:
         alone = options.ranks == 1
         with nullcontext(ALONE) if alone else join(run.section, torch.device("cpu"), 120.0, f"run-{number}") as world:
             found.append(_milliseconds(run, world, options.folder))
+            world.wait()
     if os.environ["RANK"] == "0":
         (options.folder / f"{options.ranks}.json").write_text(json.dumps(found), encoding="utf-8")
 
 
 def _milliseconds(run: Run, world: World, folder: Path) -> float:
-    network, rows, loss = _minilm(folder) if run.model == "minilm" else _llama(folder)
+    network, rows, loss = _llama(folder) if run.model == "llama" else _classifier(folder, pretrained=run.model == "minilm")
     length = LENGTH[run.model]
     section = Train(batch_examples=run.batch, batch_tokens=run.batch * length, optimizer=AdamW(learning_rate=1e-4))
     placed = place(network, world, run.precision)
@@ -221,11 +251,16 @@ def _milliseconds(run: Run, world: World, folder: Path) -> float:
     return 1000 * float(np.median(np.diff(ticks)[WARM:]))
 
 
-def _minilm(folder: Path) -> tuple[Network, Examples, Loss]:
+def _classifier(folder: Path, *, pretrained: bool) -> tuple[Network, Examples, Loss]:
     ids, length = np.fromfile(folder / "minilm.ids", np.int32), LENGTH["minilm"]
     count = len(ids) // length
-    model = build_model(PretrainedTransformer(max_tokens=length), [str(number) for number in range(LABELS)], (), 0)
-    return model.network, Rows(Arrays(ids=ids, offsets=np.arange(count + 1) * length), np.arange(count) % LABELS), cross_entropy(0.0)
+    rows = Rows(Arrays(ids=ids, offsets=np.arange(count + 1) * length), np.arange(count) % LABELS)
+    if pretrained:
+        network = build_model(PretrainedTransformer(max_tokens=length), [str(number) for number in range(LABELS)], (), 0).network
+    else:
+        torch.manual_seed(0)
+        network = encoder_from_sizes(TransformerSizes(max_tokens=length, classes=LABELS, **BERT))
+    return network, rows, cross_entropy(0.0)
 
 
 def _llama(folder: Path) -> tuple[Network, Examples, Loss]:

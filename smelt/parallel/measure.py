@@ -67,7 +67,7 @@ def measure(ranks: Sequence[int], folder: Path, *, brief: bool = False) -> Measu
     return Measured(
         name=" ".join(cpu_name().split()), cores=cores(), memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         date=datetime.now(UTC).date().isoformat(), memory_gbps=alone["memory_gbps"], kernel_us=alone["kernel_us"],
-        dropout_ns=alone["dropout_ns"], products=[Product(**one) for part in parts for one in part["products"]],
+        dropout_ns=alone["dropout_ns"], fresh_ns=alone["fresh_ns"], products=[Product(**one) for part in parts for one in part["products"]],
         exchanges=[Exchange(**one) for part in parts for one in part["exchanges"]],
         steps=[(_read_probe(one), seconds) for part in parts for one, seconds in part["steps"]],
     )  # fmt: skip
@@ -97,6 +97,7 @@ def main(order: Path) -> None:
     else:
         with join(Parallel(replicate=ranks), _CPU, 120.0, "measure") as world:
             found = _together(world, brief=brief)
+            world.wait()
     if os.environ["RANK"] == "0":
         Path(given["answer"]).write_text(json.dumps(found), encoding="utf-8")
 
@@ -130,13 +131,20 @@ def _alone(*, brief: bool) -> dict[str, Any]:
     scale = 64 if brief else 1
     left, right = (torch.ones(_STREAM_ELEMENTS // scale) for _ in range(2))
     into, drawn, few = torch.empty_like(left), torch.ones(_DRAWN // scale), torch.ones(8, requires_grad=True)
-    works = [partial(torch.add, left, right, out=into), partial(drawn.bernoulli_, 0.9), partial(_kernels, few)]
-    stream, draw, kernels = medians(works, rounds)
+    works = [
+        partial(torch.add, left, right, out=into), partial(drawn.bernoulli_, 0.9), partial(_kernels, few), into.zero_,
+        partial(_taken, len(into)),
+    ]  # fmt: skip
+    stream, draw, kernels, known, new = medians(works, rounds)
     return {
-        "memory_gbps": 3 * left.nbytes / stream / 1e9, "dropout_ns": 1e9 * draw / len(drawn), "kernel_us": 1e6 * kernels / (2 * _KERNELS),
-        "products": _products(ALONE, _MATRICES[-2:] + _HEADS[:1] if brief else _MATRICES + _HEADS, rounds), "exchanges": [],
+        "memory_gbps": 3 * left.nbytes / stream / 1e9,
+        "dropout_ns": 1e9 * draw / len(drawn),
+        "kernel_us": 1e6 * kernels / (2 * _KERNELS),
+        "fresh_ns": 1e9 * max(0.0, new - known) / left.nbytes,
+        "products": _products(ALONE, _MATRICES[-2:] + _HEADS[:1] if brief else _MATRICES + _HEADS, rounds),
+        "exchanges": [],
         "steps": _steps(ALONE, rounds, brief=brief),
-    }  # fmt: skip
+    }
 
 
 def _together(world: World, *, brief: bool) -> dict[str, Any]:
@@ -146,6 +154,11 @@ def _together(world: World, *, brief: bool) -> dict[str, Any]:
         "exchanges": _exchanges(world, _SENT_BYTES[:2] if brief else _SENT_BYTES, rounds),
         "steps": _steps(world, rounds, brief=brief),
     }
+
+
+def _taken(elements: int) -> None:
+    """Write into memory that is taken from the system and given back."""
+    torch.empty(elements).zero_()
 
 
 def _kernels(few: torch.Tensor) -> None:

@@ -26,11 +26,14 @@ _CLASSES = 8
 _LEARNING_RATE = 1e-4
 _LONGEST_GRADIENT = 1.0
 
-WIDE = Probe(architecture="bert", layers=3, hidden=320, ffn=1280, heads=10, vocab=2048, batch=16, length=64, precision="fp32")
+_SMALLEST = 4
+"""Layers, and heads, of the probes of several processes: more cannot split them."""
+WIDE = Probe(architecture="bert", layers=3, hidden=320, ffn=1280, heads=8, vocab=2048, batch=16, length=64, precision="fp32")
 LONG, FEW = replace(WIDE, layers=2, batch=4, length=256), replace(WIDE, layers=2, batch=4, length=32)
 HEAVY = replace(WIDE, layers=2, hidden=768, ffn=3072, heads=12, vocab=512, batch=2, length=16)
 THIN = replace(WIDE, hidden=32, ffn=64, heads=4, vocab=64, batch=8, length=8)
-DECODER = replace(WIDE, architecture="llama", ffn=864, heads=5, vocab=8448, batch=8, length=128)
+DECODER = replace(WIDE, architecture="llama", ffn=864, heads=5, vocab=3072, batch=8, length=128)
+SPEAKER = replace(DECODER, layers=1, vocab=12288)
 
 
 def probes(ranks: int, *, brief: bool = False) -> list[Probe]:
@@ -44,7 +47,8 @@ def probes(ranks: int, *, brief: bool = False) -> list[Probe]:
         found += [replace(THIN, layers=layers, parallel=parallel) for layers in (4, 8)]
         found += [replace(WIDE, layers=4, precision=each, parallel=parallel) for each in PRECISIONS]
         found.append(replace(DECODER, layers=4, heads=4, precision="bf16", parallel=parallel))
-    found.append(replace(THIN, layers=4, parallel=Parallel(tensor=ranks, microbatches=4)))
+    if _SMALLEST % ranks == 0:
+        found.append(replace(THIN, layers=4, parallel=Parallel(tensor=ranks, microbatches=4)))
     return found
 
 
@@ -52,16 +56,18 @@ def _alone() -> list[Probe]:
     found = [replace(THIN, layers=2), replace(THIN, layers=6), replace(THIN, architecture="llama", layers=4, precision="bf16")]
     for precision in PRECISIONS:
         found += [replace(one, layers=layers, precision=precision) for one in (WIDE, DECODER) for layers in (1, 3)]
-        found += [replace(one, precision=precision) for one in (LONG, FEW, HEAVY)]
+        found += [replace(one, precision=precision) for one in (LONG, FEW, HEAVY, SPEAKER)]
     found.append(replace(WIDE, precision="bf16", dropout=True))
     found.append(replace(WIDE, precision="bf16", parallel=Parallel(microbatches=4)))
     return found
 
 
 def _spreads(ranks: int) -> list[Parallel]:
+    """Ways in which so many processes train a network of four layers and heads."""
     if ranks == 1:
         return [Parallel()]
-    return [Parallel(replicate=ranks), Parallel(tensor=ranks), Parallel(shard=ranks), Parallel(pipeline=ranks)]
+    wholes = [Parallel(replicate=ranks), Parallel(shard=ranks)]
+    return wholes if _SMALLEST % ranks else [*wholes, Parallel(tensor=ranks), Parallel(pipeline=ranks)]
 
 
 class Trial:

@@ -15,7 +15,7 @@ from smelt.run.disk import Disk, write_json
 from smelt.runtime.isa import cores
 
 _LOG = logging.getLogger("smelt")
-_BUSY = 0.3
+_BUSY = 0.5
 """Processes per core that wait for it, from which on what is measured is not the machine's own."""
 _CROWD = 4
 """Most processes per core that are measured: beyond, they wait for each other most of the time."""

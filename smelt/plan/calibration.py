@@ -19,6 +19,9 @@ _UNKNOWN_LINK = 1.0
 """10⁹ bytes per second of a loopback that was not measured, as with one process alone."""
 _NO_DEPTH = 1e-3
 """A CPU's products cost time by themselves, not by their depth: `gap_us`."""
+_MOST = 1e6
+_FAR = 12.0
+"""Logarithm of how far a fit may go from where it starts."""
 _EXACT = 0.04
 """Standard deviation of the logarithm of a measured step time about its prediction."""
 _ALONE = {
@@ -26,7 +29,8 @@ _ALONE = {
     "update_us": (100.0, 1.0), "micro_batch_us": (300.0, 1.0),
 }  # fmt: skip
 _TOGETHER = {
-    "exposed": (1.0, 0.3), "split_us": (500.0, 1.5), "split_update_us": (500.0, 1.5), "shard_us": (500.0, 1.5), "scatter": (2.5, 0.4),
+    "link": (1.0, 0.4), "link_us": (100.0, 0.7), "exposed": (1.0, 0.3), "split_us": (500.0, 1.5), "split_update_us": (500.0, 1.5),
+    "shard_us": (500.0, 1.5), "scatter": (2.0, 0.2),
 }  # fmt: skip
 """Constants that are fitted to steps: where they start, and the standard deviation of their logarithm."""
 
@@ -82,6 +86,8 @@ class Measured:
     kernel_us: float
     """Of the host, for one small kernel, forward or backward."""
     dropout_ns: float
+    fresh_ns: float
+    """For each byte of memory that is new to the process, beside writing it."""
     products: Sequence[Product]
     exchanges: Sequence[Exchange]
     steps: Sequence[tuple[Probe, float]]
@@ -98,12 +104,19 @@ def entry_of(measured: Measured) -> Accelerator:
     rates, extra = _rates([one for one in measured.products if one.count == 1 and one.ranks == 1])
     peaks = tuple((precision, rate / 1e12) for precision, rate in rates.items())
     flash, width = _heads([one for one in measured.products if one.count > 1], rates)
-    known = {"tile_depth": _NO_DEPTH, "gap_us": 1e6 * extra, "flash": flash, "flash_width": width, "dropout_ns": measured.dropout_ns}
+    known = {
+        "tile_depth": _NO_DEPTH,
+        "gap_us": 1e6 * extra,
+        "flash": flash,
+        "flash_width": width,
+        "dropout_ns": measured.dropout_ns,
+        "fresh_ns": measured.fresh_ns,
+    }
     link = _UNKNOWN_LINK
     if measured.exchanges:
         latency, bandwidth = _wires(measured.exchanges, measured.cores)
         link = bandwidth / 1e9
-        known |= {"link": 1.0, "link_us": 1e6 * latency, "shared": _shared(measured.products, rates)}
+        known |= {"link": 1.0, "link_us": 1e6 * latency, "shared": _shared(measured, rates)}
     bare = Accelerator(
         name=f"this machine: {measured.name}"[:80], kind="cpu", memory_gb=measured.memory_bytes / 1e9, memory_gbps=measured.memory_gbps,
         peak_tflops=peaks, units=measured.cores, link_gbps=link, network_gbps=link, domain=max(measured.cores, measured.ranks),
@@ -123,7 +136,14 @@ def latency_and_bandwidth(points: Iterable[tuple[float, float, float]]) -> tuple
     """
     table = np.array(list(points))
     (latency, slope), _ = nnls(table[:, :2] / table[:, 2:], np.ones(len(table)))
-    return float(latency), float(1.0 / max(slope, 1e-15))
+    # Relative errors of a plain fit weigh a time that is foretold too long more than one too short; logarithms weigh both alike.
+    start = np.maximum([latency, slope], [1e-9, 1e-15])
+
+    def off(x: np.ndarray) -> np.ndarray:
+        return np.log(table[:, :2] @ (start * np.exp(x)) / table[:, 2])
+
+    latency, slope = start * np.exp(least_squares(off, np.zeros(2), bounds=(-_FAR, _FAR)).x)
+    return float(latency), float(1.0 / slope)
 
 
 def predict(probe: Probe, accelerator: Accelerator, constants: Constants | None = None) -> float:
@@ -161,18 +181,22 @@ def _wires(exchanges: Sequence[Exchange], cores: int) -> tuple[float, float]:
     return latency_and_bandwidth(points)
 
 
-def _shared(products: Sequence[Product], rates: Mapping[Precision, float]) -> float:
-    """Return what ranks together reach of the rate that one has by itself."""
-    found = [one.ranks * one.operations / rates[one.precision] / one.seconds for one in products if one.ranks > 1 and one.count == 1]
-    return float(np.exp(np.mean(np.log(found)))) if found else 1.0
+def _shared(measured: Measured, rates: Mapping[Precision, float]) -> float:
+    """Return what ranks that have cores of their own reach together of the rate that one has by itself, at most all of it."""
+    own = [one for one in measured.products if 1 < one.ranks <= measured.cores and one.count == 1]
+    found = [one.ranks * one.operations / rates[one.precision] / one.seconds for one in own]
+    return min(1.0, float(np.exp(np.mean(np.log(found))))) if found else 1.0
 
 
 def _constants(accelerator: Accelerator, measured: Measured) -> dict[str, float]:
     """Least squares over the logarithms of the steps, and over how far each constant is from where it starts."""
     several = any(probe.parallel.processes > 1 for probe, _ in measured.steps)
     free = dict(_ALONE | (_TOGETHER if several else {}))
-    free["host_us"] = (measured.kernel_us, free["host_us"][1])
+    for name, start in {**dict(accelerator.constants), "host_us": measured.kernel_us}.items():
+        if name in free:
+            free[name] = (start, free[name][1])
     spreads = np.array([spread for _, spread in free.values()])
+    bare = replace(accelerator, constants=tuple((name, value) for name, value in accelerator.constants if name not in free))
 
     def told(x: np.ndarray) -> Constants:
         values = {name: start * float(np.exp(move)) for (name, (start, _)), move in zip(free.items(), x, strict=True)}
@@ -180,7 +204,7 @@ def _constants(accelerator: Accelerator, measured: Measured) -> dict[str, float]
 
     def off(x: np.ndarray) -> np.ndarray:
         constants = told(x)
-        steps = [log(predict(probe, accelerator, constants) / seconds) / _EXACT for probe, seconds in measured.steps]
+        steps = [log(predict(probe, bare, constants) / seconds) / _EXACT for probe, seconds in measured.steps]
         soft = np.sign(steps) * np.sqrt(2.0 * (np.sqrt(1.0 + np.square(steps)) - 1.0))
         return np.concatenate([soft, x / spreads])
 
@@ -189,6 +213,6 @@ def _constants(accelerator: Accelerator, measured: Measured) -> dict[str, float]
 
 
 def _pairs(values: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
-    """Four digits of each, in the order of the constants; what is 0 is left out."""
+    """Four digits of each, in the order of the constants; what is 0 is left out, and what cannot be, as of a busy machine, cut."""
     known = [(field.name, values.get(field.name, 0.0)) for field in fields(Constants)]
-    return tuple((name, float(f"{value:.4g}")) for name, value in known if value > 0)
+    return tuple((name, float(f"{min(max(value, 1 / _MOST), _MOST):.4g}")) for name, value in known if value > 0)

@@ -72,5 +72,7 @@ class Constants:
     """The same in the optimizer's step. Microseconds."""
     shard_us: float = 0.0
     """Time of the host to gather a sharded block, and to scatter its gradients, per micro-batch. Microseconds."""
+    fresh_ns: float = 0.0
+    """Time of a CPU for each byte of a buffer that is taken from the system anew. Nanoseconds."""
     scatter: float = 1.0
     """A scatter that sums takes so many times as long as a gather of as much."""

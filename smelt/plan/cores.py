@@ -17,6 +17,8 @@ _KERNELS, _BACK = 28, 1.2
 """Kernels of a block forward, and how many times as long the host takes backward."""
 _SCORES, _SCORES_BACK = 6.0, 7.0
 """Passes over the scores of attention: scale, mask, softmax, cast."""
+_COPIES = 3
+"""Buffers as large as the scores over the vocabulary: their logarithms, and gradients of both."""
 
 
 class CpuBlocks:
@@ -27,6 +29,8 @@ class CpuBlocks:
         self.shape, self.work, self.software = shape, work, software
         self.kernels, self.wires, self.crowd = kernels, wires, crowd
         self.constants = kernels.constants
+        # In half precision some of what is between matrices is narrow, and some wide.
+        self._element = (kernels.element_bytes + kernels.state_bytes) / 2.0
         self.blocks = Blocks(shape, work, software, kernels, wires)
         self._costs: dict[tuple[object, ...], Costs] = {}
 
@@ -58,7 +62,7 @@ class CpuBlocks:
         rows, heads = length / layout.context, layout.micro_batch * shape.heads / layout.tensor
         share = self.constants.flash * shape.head_width / (shape.head_width + self.constants.flash_width)
         flops = 4.0 * heads * rows * length * shape.head_width / (self.kernels.wide_rate * share)
-        passed = self.kernels.stream(self.kernels.state_bytes * heads * rows * length)
+        passed = self.kernels.stream(self._element * heads * rows * length)
         return flops + _SCORES * passed, 2.0 * flops + _SCORES_BACK * passed
 
     def _moved(self, tokens: float, layout: Layout) -> float:
@@ -66,7 +70,7 @@ class CpuBlocks:
         shape = self.shape
         split = 4.0 * (shape.attention_width + 2 * shape.kv_width) + shape.matrices * shape.ffn * max(1, shape.experts_per_token)
         whole = 8.0 * shape.hidden / (layout.tensor if layout.sequence_parallel else 1)
-        return self.kernels.stream(self.kernels.state_bytes * tokens * (whole + split / layout.tensor))
+        return self.kernels.stream(self._element * tokens * (whole + split / layout.tensor))
 
     def _sums(self, tokens: float, layout: Layout) -> tuple[float, float]:
         """Of what split matrices put out, forward, and of the gradients of what they read, backward."""
@@ -88,7 +92,9 @@ class CpuBlocks:
 
     def _head(self, tokens: float, layout: Layout) -> Pass:
         head = self.blocks.head(tokens, layout)
-        return Pass(head.device + head.host * self.crowd, head.wire)
+        scores = self.kernels.state_bytes * self.shape.head_share * tokens * self.shape.vocab
+        scores /= layout.tensor if self.software.vocabulary_split else 1
+        return Pass(head.device + _COPIES * self.kernels.fresh(scores) + head.host * self.crowd, head.wire)
 
     def _drawn(self, numbers: float) -> float:
         return 1e-9 * self.constants.dropout_ns * numbers * self.crowd if self.software.dropout else 0.0

@@ -8,6 +8,8 @@ _TILES = ((256, 128, 1.0), (128, 128, 0.95), (128, 64, 0.85), (64, 64, 0.7))
 Background User's Guide, "Tile quantization"."""
 
 
+_KEPT = 2**25
+"""Bytes of the largest buffer that a process keeps for its next step. Source: glibc's manual of mallopt, M_MMAP_THRESHOLD."""
 _KERNELS = 2020
 """Generic kernels are written for accelerators of this year: Ampere."""
 
@@ -17,7 +19,7 @@ class Kernels:
 
     def __init__(self, accelerator: Accelerator, precision: str, constants: Constants, *, tuned: bool = True, part: float = 1.0) -> None:
         """Take the peak, the bandwidth and the constants. `tuned`: kernels are of the accelerator's generation; `part`: of it is theirs."""
-        self.constants = constants
+        self.constants, self.part = constants, part
         self.is_cpu = accelerator.kind == "cpu"
         self.units = accelerator.units
         self.element_bytes = 4 if precision == "fp32" else 2
@@ -49,6 +51,10 @@ class Kernels:
     def stream(self, size_bytes: float, kernels: int = 1) -> float:
         """Return the time to move `size_bytes` through memory in `kernels` kernels."""
         return size_bytes / self.bandwidth + kernels * self.gap
+
+    def fresh(self, size_bytes: float) -> float:
+        """Return the extra time of a CPU for a buffer that is so large that its memory is given back, and taken anew, in every step."""
+        return 1e-9 * self.constants.fresh_ns * size_bytes / self.part if size_bytes > _KEPT else 0.0
 
     def flash(self, flops: float, head_width: float) -> float:
         """Return the time of fused attention forward for `flops`. Backward has 2.5 times the work, at `flash_backward` of the speed."""

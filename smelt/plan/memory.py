@@ -31,8 +31,14 @@ class Memory:
         return self.weights + self.gradients + self.optimizer + self.activations + self.reserve
 
 
-def stage_layers(layers: int, stages: int) -> list[int]:
-    """Deal blocks to stages, the longer ones first: 7 over 3 is [3, 2, 2]."""
+def stage_layers(layers: int, stages: int, head: float = 0.0) -> list[int]:
+    """Deal blocks to stages, the longer ones first: 7 over 3 is [3, 2, 2].
+
+    `head`: blocks that the last stage's head counts for, where that is to be balanced: it holds fewer then, at least one.
+    """
+    if head and stages > 1:
+        last = min(range(1, layers - stages + 2), key=lambda number: (max(-(-(layers - number) // (stages - 1)), number + head), -number))
+        return [*stage_layers(layers - last, stages - 1), last]
     base, rest = divmod(layers, stages)
     return [base + (stage < rest) for stage in range(stages)]
 

@@ -61,9 +61,11 @@ class Probe:
 def layout_of(section: Parallel, work: Work) -> Layout:
     """Return the layout that a `parallel:` section is."""
     readers = section.readers
+    # Copies of split matrices and of stages are kept as shards are, in groups of one.
+    shards = section.shard > 1 or (readers > 1 and max(section.tensor, section.pipeline) > 1)
     return Layout(
-        tensor=section.tensor, pipeline=section.pipeline, data=readers, shard=section.shard if section.shard > 1 else 0,
-        sharding="full" if section.shard > 1 else "none", virtual=section.stages // section.pipeline,
+        tensor=section.tensor, pipeline=section.pipeline, data=readers, shard=section.shard if shards else 0,
+        sharding="full" if shards else "none", virtual=section.stages // section.pipeline,
         micro_batch=max(1, -(-work.batch // (readers * section.pieces))), sequence_parallel=section.sequence,
         schedule=section.pipeline_schedule if section.pipeline > 1 else "1f1b",
     )  # fmt: skip

@@ -24,6 +24,8 @@ class Software:
     """Does a tensor group split the embedding and the head?"""
     readers_apart: bool = False
     """Do matrices that read the same states send them their gradients one by one, where a tensor group splits them?"""
+    balanced: bool = False
+    """Does the last stage of a pipeline have fewer blocks, for the head takes time, too?"""
 
 
 CURRENT = Software()
@@ -32,5 +34,5 @@ PYTORCH = Software(tuned=False, gradient_bytes=2)
 """Sharded by PyTorch itself (FSDP), without Transformer Engine."""
 MEGATRON_2021 = Software(flash=False, tuned=False, fused=False, overlap=False, gradient_bytes=2, dropout=True)
 """Megatron and Megatron-DeepSpeed until 2022, as most published sweeps used them."""
-SMELT = Software(tuned=False, fused=False, vocabulary_split=False, readers_apart=True)
+SMELT = Software(tuned=False, fused=False, vocabulary_split=False, readers_apart=True, balanced=True)
 """smelt's own training: attention by PyTorch, gradients in four bytes, each matrix of a block split for itself, the vocabulary whole."""
