@@ -12,15 +12,11 @@ from smelt.plan.layout import Work
 from smelt.plan.question import Question, cluster_of
 from smelt.plan.section import RUNNABLE
 from smelt.plan.shape import Shape
-from smelt.plan.software import Software
+from smelt.plan.software import SMELT
 from smelt.recipe.model import PretrainedTransformer, ScratchTransformer, network_of
 from smelt.recipe.parallel import RayLaunch
 from smelt.recipe.recipe import Recipe
 from smelt.recipe.task import WindowsSection, windows_of
-
-SMELT = Software(tuned=False, fused=False, gradient_bytes=4)
-"""What smelt's own training does: attention by PyTorch, gradients in four bytes, exchanged while others are computed."""
-
 
 SPLIT = frozenset({
     "bert", "camembert", "distilbert", "electra", "gpt2", "llama", "mistral", "qwen2", "roberta", "xlm-roberta",
@@ -43,7 +39,8 @@ def question_of_recipe(recipe: Recipe, folder: Path, state: Path) -> Question:
         precision = "fp32" if cluster.accelerator.generation == 2017 else "bf16"
     return Question(
         shape=shape, work=Work(sequence=sequence, batch=batch, precision=precision), cluster=cluster,
-        software=replace(SMELT, flash=cluster.accelerator.kind != "cpu"), hours_between_failures=recipe.cluster.hours_between_failures,
+        software=replace(SMELT, flash=cluster.accelerator.kind != "cpu", dropout=_drops(recipe)),
+        hours_between_failures=recipe.cluster.hours_between_failures,
         storage_gbps=recipe.cluster.storage_gbps, fixed=_allowed(recipe, family),
         assumed=tuple(_assumed(recipe, batch, sequence)),
     )  # fmt: skip
@@ -71,6 +68,12 @@ def _allowed(recipe: Recipe, family: str) -> dict[str, object]:
     return fixed
 
 
+def _drops(recipe: Recipe) -> bool:
+    """Pretrained encoders keep the dropout of their configurations, a tenth nearly everywhere."""
+    network = network_of(recipe.model)
+    return network.dropout > 0 if isinstance(network, ScratchTransformer) else True
+
+
 def _adapted(recipe: Recipe) -> bool:
     return recipe.train is not None and recipe.train.adapter != "none"
 
@@ -81,6 +84,8 @@ def _network(recipe: Recipe) -> tuple[Shape, int, str]:
     if isinstance(network, PretrainedTransformer):
         folder = find_weights(network.weights, network.revision)
         shape, family = read_config(folder), str(load_config(folder).get("model_type"))
+        if network.freeze == "embeddings" and recipe.task.kind == "classify":
+            shape = replace(shape, frozen=shape.vocab * shape.row_width)
     elif isinstance(network, ScratchTransformer):
         shape, family = shape_of(_config(network), "model"), network.architecture
     else:

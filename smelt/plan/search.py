@@ -77,7 +77,7 @@ def search(question: Question, constants: Constants) -> Found:
         fullest = max(estimator.memory(layout), key=lambda each: each.total)
         if leanest is None or fullest.total < leanest[0]:
             leanest = fullest.total, layout
-        verdict = fit(fullest.total, cluster.accelerator)
+        verdict = fit(fullest.total / cluster.share, cluster.accelerator)
         if verdict is Fit.TOO_LARGE:
             too_large += 1
             least = over.get(_mesh(layout))
@@ -100,7 +100,7 @@ def search(question: Question, constants: Constants) -> Found:
 def plan_of(estimator: Estimator, layout: Layout) -> Plan:
     """Return time and memory of one layout."""
     fullest = max(estimator.memory(layout), key=lambda each: each.total)
-    return Plan(layout, estimator.step(layout), fullest, fit(fullest.total, estimator.cluster.accelerator))
+    return Plan(layout, estimator.step(layout), fullest, fit(fullest.total / estimator.cluster.share, estimator.cluster.accelerator))
 
 
 def _lost(best: Plan, fitting: list[Plan], over: list[Plan]) -> list[Lost]:
