@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from smelt.errors import UsageFault
+from smelt.errors import EnvironmentFault, UsageFault
 from smelt.language import say
 from smelt.plan.answer import Answer, Offer, answer
 from smelt.plan.constants import Constants
@@ -40,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
     if options.html:
         from smelt.plan.page import page
 
-        write_file(Path(options.html), page(whole).encode(), Disk())
+        _write(Path(options.html), page(whole))
     if options.json:
         print(json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False))
     else:
@@ -48,6 +48,13 @@ def main(options: argparse.Namespace) -> int:
         if options.html:
             Console(highlight=False, markup=False).print(say("page    {path}", path=options.html), soft_wrap=True)
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_file(path, text.encode(), Disk())
+    except EnvironmentFault as error:
+        raise EnvironmentFault(error.message, step=say("Name a file in a folder that can be written to: --html plan.html")) from error
 
 
 def _question(path: Path, overrides: list[str]) -> Question:

@@ -9,7 +9,7 @@ from smelt.explain.counterfactual import Counterfactual
 from smelt.explain.explanation import Explained
 from smelt.explain.surrogate import Surrogate
 from smelt.language import language, say
-from smelt.report.markup import Column, Html, chapter, join, note, panel, table, tag
+from smelt.markup import Column, Html, chapter, join, note, panel, table, tag
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from smelt.errors import UsageFault
+from smelt.errors import EnvironmentFault, UsageFault
 from smelt.language import say
 from smelt.parallel.measure import measure
-from smelt.plan.calibration import entry_of
+from smelt.plan.calibration import disturbed, entry_of
 from smelt.plan.hardware import Accelerator, as_json
 from smelt.run.disk import Disk, write_json
 from smelt.runtime.isa import cores
@@ -31,7 +31,7 @@ def calibrate(ranks: Sequence[int], place: Path, *, brief: bool = False) -> Acce
 
     Raises:
         UsageFault: more processes than this machine can hold at once.
-        EnvironmentFault: the processes cannot be started or meet, or the file cannot be written.
+        EnvironmentFault: the processes cannot be started or meet, other programs disturbed them, or the file cannot be written.
     """
     most = _CROWD * cores()
     if max(ranks, default=1) > most:
@@ -46,5 +46,12 @@ def calibrate(ranks: Sequence[int], place: Path, *, brief: bool = False) -> Acce
     with TemporaryDirectory(prefix="smelt-calibrate-") as folder:
         measured = measure(ranks, Path(folder), brief=brief)
     entry = entry_of(measured)
+    if not brief and (beyond := disturbed(measured, entry)):
+        raise EnvironmentFault(
+            say("other programs disturbed the measurement: products came out {times:.1f} times as fast as any that was seen; "
+                "nothing is written",
+                times=beyond),
+            step=say("End them, and run the same command again."),
+        )  # fmt: skip
     write_json(place, as_json(entry), Disk())
     return entry

@@ -47,24 +47,16 @@ class Costs:
 
 
 class Blocks:
-    """Costs by layout, cached by what they depend on: tensor and context degree, micro-batch, recomputation."""
+    """What layouts cost per micro-batch: it depends on tensor and context degree, micro-batch and recomputation alone."""
 
     def __init__(self, shape: Shape, work: Work, software: Software, kernels: Kernels, wires: Wires) -> None:
         """Take what all layouts of one question share."""
         self.shape, self.work, self.software = shape, work, software
         self.kernels, self.wires = kernels, wires
         self.constants: Constants = kernels.constants
-        self._costs: dict[tuple[object, ...], Costs] = {}
 
     def costs(self, layout: Layout) -> Costs:
         """Return the costs of one micro-batch under `layout`."""
-        key = (layout.tensor, layout.context, layout.micro_batch, layout.recompute, layout.sequence_parallel, layout.expert)
-        found = self._costs.get(key)
-        if found is None:
-            found = self._costs[key] = self._new(layout)
-        return found
-
-    def _new(self, layout: Layout) -> Costs:
         tokens = layout.micro_batch * self.work.sequence / layout.context
         products, weights = self.products(tokens, layout)
         attention = self._attention(tokens, layout)

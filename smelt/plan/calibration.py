@@ -22,6 +22,8 @@ _NO_DEPTH = 1e-3
 _MOST = 1e6
 _FAR = 12.0
 """Logarithm of how far a fit may go from where it starts."""
+_BEYOND = 1.5
+"""Times the best rate seen that a fitted one may be: large products are within a few percent of it."""
 _EXACT = 0.04
 """Standard deviation of the logarithm of a measured step time about its prediction."""
 _ALONE = {
@@ -123,6 +125,17 @@ def entry_of(measured: Measured) -> Accelerator:
         sustained=1.0, generation=0, source=SOURCE, date=measured.date, constants=_pairs(known),
     )  # fmt: skip
     return replace(bare, constants=_pairs(known | _constants(bare, measured)))
+
+
+def disturbed(measured: Measured, entry: Accelerator) -> float:
+    """Return how many times faster than any product that was seen the entry's rate is, where that cannot be; else 0.
+
+    A product that had to wait for its core looks like one with a large fixed cost, and what is left of its time like a rate out of reach.
+    """
+    alone = [one for one in measured.products if one.count == 1 and one.ranks == 1]
+    seen = {precision: max(one.operations / one.seconds for one in alone if one.precision == precision) for precision in PRECISIONS}
+    times = max(entry.peak(precision) / rate for precision, rate in seen.items())
+    return times if times > _BEYOND else 0.0
 
 
 def latency_and_bandwidth(points: Iterable[tuple[float, float, float]]) -> tuple[float, float]:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smelt.language import say
+from smelt.markup import Column, Html, table
 from smelt.plan.drawing import Alt, Dot, Part, gantt, scatter, stacks, whole
-from smelt.plan.markup import Column, Html, figure, key, table
+from smelt.plan.markup import figure, key
 from smelt.plan.memory import MARGIN
 from smelt.plan.phrases import listed, paragraph, part_name, percent, schedule_name, seconds_words, stage_names
 from smelt.plan.timeline import Timeline, play, shown

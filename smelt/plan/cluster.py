@@ -22,8 +22,6 @@ class Cluster:
     link_gbps: float = 0.0
     network_gbps: float = 0.0
     price_per_hour: float = 0.0
-    flash: bool = True
-    """Does the software compute attention without storing its scores?"""
 
     @property
     def members(self) -> int:

@@ -22,7 +22,7 @@ _COPIES = 3
 
 
 class CpuBlocks:
-    """Costs by layout, cached by what they depend on. `crowd`: ranks that share a core."""
+    """What layouts cost per micro-batch. `crowd`: ranks that share a core."""
 
     def __init__(self, shape: Shape, work: Work, software: Software, kernels: Kernels, wires: Wires, crowd: float) -> None:
         """Take what all layouts of one question share."""
@@ -32,17 +32,9 @@ class CpuBlocks:
         # In half precision some of what is between matrices is narrow, and some wide.
         self._element = (kernels.element_bytes + kernels.state_bytes) / 2.0
         self.blocks = Blocks(shape, work, software, kernels, wires)
-        self._costs: dict[tuple[object, ...], Costs] = {}
 
     def costs(self, layout: Layout) -> Costs:
         """Return the costs of one micro-batch under `layout`."""
-        key = (layout.tensor, layout.context, layout.micro_batch, layout.recompute, layout.sequence_parallel, layout.expert)
-        found = self._costs.get(key)
-        if found is None:
-            found = self._costs[key] = self._new(layout)
-        return found
-
-    def _new(self, layout: Layout) -> Costs:
         tokens = layout.micro_batch * self.work.sequence / layout.context
         products, weights = self.blocks.products(tokens, layout)
         scores, scores_back = self._attention(layout)

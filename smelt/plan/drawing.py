@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from smelt.plan.markup import Html, join, tag
+from smelt.markup import Html, join, tag
 from smelt.plan.timeline import Piece, Timeline, outer, windows
 
 WIDTH = 900.0

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smelt.language import language, say
+from smelt.language import say
+from smelt.markup import Column, Html, chapter, fold, note, table, tag, whole
 from smelt.plan.charts import (
     PART_COLORS,
     memory_figure,
@@ -14,7 +15,6 @@ from smelt.plan.charts import (
     timeline_figure,
 )
 from smelt.plan.drawing import change
-from smelt.plan.markup import Column, Html, chapter, fold, note, table, tag
 from smelt.plan.phrases import bound, degrees, fit_name, layout_words, listed, part_meaning, part_name, percent, seconds_words
 
 Facts = Mapping[str, Any]
@@ -33,15 +33,6 @@ def page(document: Mapping[str, object]) -> str:
         "Plan: {weights:,.3g} billion weights on {count:,} × {name}",
         weights=facts["model"]["weights"] / 1e9, count=facts["cluster"]["count"], name=facts["cluster"]["accelerator"],
     )  # fmt: skip
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", title),
-        tag("style", Html(_STYLE.read_text(encoding="utf-8"))),
-    )
     sections = (_headline, _memory, _time, _timeline, _offers, _lost, _what_if, _question)
     body = tag(
         "body",
@@ -49,7 +40,7 @@ def page(document: Mapping[str, object]) -> str:
         tag("main", *(section(facts) for section in sections)),
         tag("footer", tag("p", say("Made by smelt plan. All numbers are estimates. This page loads nothing and runs no script."))),
     )
-    return "<!doctype html>\n" + tag("html", head, body, lang="zh-CN" if language() == "zh" else "en") + "\n"
+    return whole(title, _STYLE, _POLICY, body)
 
 
 def _headline(facts: Facts) -> Html:

@@ -41,6 +41,15 @@ class Estimator:
             if self.kernels.is_cpu
             else Blocks(shape, work, software, self.kernels, self.wires)
         )
+        self._known: dict[tuple[object, ...], Costs] = {}
+
+    def _costs(self, layout: Layout) -> Costs:
+        """Of one micro-batch, kept by all that it depends on: layouts share it."""
+        key = (layout.tensor, layout.context, layout.micro_batch, layout.recompute, layout.sequence_parallel, layout.expert)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self.blocks.costs(layout)
+        return found
 
     def memory(self, layout: Layout) -> list[Memory]:
         """Return what ranks hold, of the stages that can be the fullest."""
@@ -48,7 +57,7 @@ class Estimator:
 
     def step(self, layout: Layout) -> Step:
         """Return the time of one step."""
-        costs = self.blocks.costs(layout)
+        costs = self._costs(layout)
         number = layout.micro_batches(self.work.batch)
         layers = stage_layers(self.shape.layers, layout.pipeline, self._head_blocks())
         forward, backward = self._passes(layout, costs)

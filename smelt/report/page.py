@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from smelt.language import language, say
-from smelt.report.markup import Html, name, tag
+from smelt.language import say
+from smelt.markup import Html, name, tag, whole
 from smelt.report.record import LanguageRun, Record, RunFacts, read_language_run, read_record
 from smelt.report.sections.calibration import calibration_section
 from smelt.report.sections.candidates import candidates_section
@@ -63,17 +63,8 @@ def draw_page(record: Record, *, fallback: str = "") -> str:
 
 
 def _whole(title: str, run: RunFacts, *chapters: Html | None) -> str:
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", say("{name}: report", name=title)),
-        tag("style", Html(_STYLE.read_text(encoding="utf-8"))),
-    )
     body = tag("body", _masthead(title, run), tag("main", *chapters), _foot(run))
-    return "<!doctype html>\n" + tag("html", head, body, lang="zh-CN" if language() == "zh" else "en") + "\n"
+    return whole(say("{name}: report", name=title), _STYLE, _POLICY, body)
 
 
 def _masthead(title: str, run: RunFacts) -> Html:

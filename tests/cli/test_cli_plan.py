@@ -48,6 +48,13 @@ def test_a_page(smelt, spec, tmp_path):
     assert (tmp_path / "plan.html").read_text(encoding="utf-8").startswith("<!")
 
 
+def test_a_page_that_cannot_be_written_says_where_and_what_to_name(smelt, spec, tmp_path):
+    done = smelt("plan", spec, "--html", str(tmp_path))
+    assert done.code == 5
+    assert str(tmp_path) in done.err
+    assert "--html plan.html" in done.err
+
+
 def test_a_configuration_of_hugging_face(smelt, spec, tmp_path):
     config = {
         "model_type": "llama", "hidden_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smelt.errors import RecipeFaults
-from smelt.plan.calibration import SOURCE, Exchange, Measured, Product, entry_of, latency_and_bandwidth, predict
+from smelt.plan.calibration import SOURCE, Exchange, Measured, Product, disturbed, entry_of, latency_and_bandwidth, predict
 from smelt.plan.cluster import Cluster
 from smelt.plan.constants import Constants
 from smelt.plan.hardware import Accelerator, as_json, find, read_entry
@@ -122,6 +122,14 @@ def test_times_that_cannot_be_make_an_entry_that_can_be_read(tmp_path):
     entry = entry_of(replace(measured(), products=slow))
     path.write_text(json.dumps(as_json(entry)), encoding="utf-8")
     assert read_entry(path) == entry
+
+
+def test_rates_out_of_reach_are_known_as_disturbed(entry):
+    quiet = measured()
+    assert disturbed(quiet, entry) == 0.0
+    # Every product waited a tenth of a second for its core, so that their sizes no longer tell in their times.
+    late = replace(quiet, products=[replace(one, seconds=0.1 + one.seconds / 100) for one in quiet.products])
+    assert disturbed(late, entry_of(late)) > 1.5
 
 
 def test_one_process_alone_tells_nothing_of_wires():

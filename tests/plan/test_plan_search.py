@@ -231,5 +231,9 @@ def test_divisors(number: int) -> None:
 
 
 def test_torch_is_not_needed(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['torch'] = None; import smelt.cli.plan, smelt.plan.answer; assert 'transformers' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    spec = "model: {layers: 2, hidden: 64, heads: 2}\ntask: {sequence: 128, global_batch: 8}\ncluster: {accelerator: A100, count: 2}\n"
+    (tmp_path / "spec.yaml").write_text(spec)
+    without = "import sys; sys.modules |= {'torch': None, 'transformers': None}"
+    code = f"{without}; from smelt.cli.main import main; main(['plan', 'spec.yaml', '--json'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["best"], done.stderr

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from smelt.report.markup import Html, join
+from smelt.markup import Html, join
 from smelt.report.plots.svg import line, words
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from smelt.report.markup import Html, join, tag
+from smelt.markup import Html, join, tag
 from smelt.report.plots.svg import WIDTH, picture, rect, shorten, width_of, words
 
 _ROW = 23.0

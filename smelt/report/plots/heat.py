@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from smelt.report.markup import Html, join, tag
+from smelt.markup import Html, join, tag
 from smelt.report.plots.svg import WIDTH, picture, shorten, width_of, words
 
 _ROOM, _MARGIN = 104.0, 4.0

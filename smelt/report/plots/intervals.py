@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smelt.report.markup import Html, join
+from smelt.markup import Html, join
 from smelt.report.plots.axes import Scale, linear
 from smelt.report.plots.scatter import mark
 from smelt.report.plots.svg import WIDTH, line, picture, rect, shorten, words

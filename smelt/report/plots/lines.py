@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from smelt.report.markup import Html, join, tag
+from smelt.markup import Html, join, tag
 from smelt.report.plots.axes import Scale, frame, linear
 from smelt.report.plots.labels import Box, Spot, place_labels
 from smelt.report.plots.svg import WIDTH, path, picture, shorten, words

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smelt.report.markup import Html, join, tag
+from smelt.markup import Html, join, tag
 from smelt.report.plots.axes import Scale, frame
 from smelt.report.plots.svg import WIDTH, line, path, picture
 from smelt.verify.wilson import wilson

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smelt.report.markup import Html, join, tag
+from smelt.markup import Html, join, tag
 from smelt.report.plots.axes import Scale, frame, linear, logarithmic
 from smelt.report.plots.labels import Box, Label, Spot, place_labels
 from smelt.report.plots.svg import WIDTH, line, path, picture, rect, width_of, words

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 
-from smelt.report.markup import Html, tag
+from smelt.markup import Html, tag
 
 WIDTH = 400
 FONT = 12.5

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.language import say
+from smelt.markup import Html, chapter, note, panel, panels
 from smelt.report import figures
-from smelt.report.markup import Html, chapter, note, panel, panels
 from smelt.report.plots.reliability import Bin, reliability
 from smelt.report.record import Answers, Record
 from smelt.verify.predictions import UNKNOWN, Predictions

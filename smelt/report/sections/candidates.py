@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from smelt.language import say
+from smelt.markup import Column, Html, chapter, join, name, note, panel, panels, table, tag
 from smelt.report import figures
-from smelt.report.markup import Column, Html, chapter, join, name, note, panel, panels, table, tag
 from smelt.report.plots.scatter import SHAPES, Dot, Level, mark, scatter
 from smelt.report.record import FLOOR, REFERENCE, Record
 from smelt.types import Candidate

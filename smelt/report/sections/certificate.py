@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from smelt.language import say
+from smelt.markup import Html, chapter, facts, name, note, panel, panels, tag
 from smelt.report import figures
-from smelt.report.markup import Html, chapter, facts, name, note, panel, panels, tag
 from smelt.report.plots.intervals import Drop, intervals
 from smelt.report.record import Record
 from smelt.types import Verdict

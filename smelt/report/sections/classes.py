@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.language import say
+from smelt.markup import Column, Html, chapter, fold, join, name, note, panel, panels, table
 from smelt.report import figures
-from smelt.report.markup import Column, Html, chapter, fold, join, name, note, panel, panels, table
 from smelt.report.plots.heat import heat
 from smelt.report.record import Answers, Record
 from smelt.verify.bootstrap import drop_interval, joint_cells

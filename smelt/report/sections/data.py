@@ -1,8 +1,8 @@
 """What the models learned from and were judged on."""
 
 from smelt.language import say
+from smelt.markup import Column, Html, chapter, facts, fold, panel, panels, table, tag
 from smelt.report import figures
-from smelt.report.markup import Column, Html, chapter, facts, fold, panel, panels, table, tag
 from smelt.report.plots.bars import bars
 from smelt.report.record import DataFacts
 

@@ -1,8 +1,8 @@
 """What a language task came to: the perplexity, and how the model learned."""
 
 from smelt.language import say
+from smelt.markup import Html, chapter, facts, panel, panels, tag
 from smelt.report import figures
-from smelt.report.markup import Html, chapter, facts, panel, panels, tag
 from smelt.report.plots.lines import Curve, curves
 from smelt.report.record import LanguageRun, Log
 from smelt.report.sections.training import loss_panel

@@ -1,9 +1,9 @@
 """How to get the same again: command, recipe, versions, machine, hashes; and where the claim ends."""
 
 from smelt.language import say
+from smelt.markup import Html, chapter, facts, fold, tag
 from smelt.report import figures
 from smelt.report.limits import claim_limits
-from smelt.report.markup import Html, chapter, facts, fold, tag
 from smelt.report.record import Record, RunFacts
 
 _MOST_HASHES = 400

@@ -1,7 +1,7 @@
 """How the reference and its students learned."""
 
 from smelt.language import say
-from smelt.report.markup import Html, chapter, fold, panel, panels
+from smelt.markup import Html, chapter, fold, panel, panels
 from smelt.report.plots.lines import Curve, curves, thin
 from smelt.report.record import REFERENCE, Log, Record
 

@@ -1,8 +1,8 @@
 """The verdict at the top of the page, and what it is worth: faster, smaller, as good."""
 
 from smelt.language import say
+from smelt.markup import Html, prose, tag
 from smelt.report import figures
-from smelt.report.markup import Html, prose, tag
 from smelt.report.record import GIVEN, Record
 from smelt.types import Candidate, Verdict
 

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smelt.report.markup import Html, join, prose, tag
+from smelt.markup import Html, join, prose, tag
 
 
 class Reader(HTMLParser):

@@ -3,7 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
+from smelt.language import language
+
+_STYLE = Path(__file__).with_suffix(".css")
 _VOID = frozenset({"br", "meta"})
 # Characters that no page may hold; U+FFFD takes their place.
 _FORBIDDEN = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(55296, 57344), 65534, 65535), "�")
@@ -37,6 +41,27 @@ def tag(element: str, /, *children: object, **attributes: str | float | None) ->
         f' {key.rstrip("_").replace("_", "-")}="{_plain(_short(value))}"' for key, value in attributes.items() if value is not None
     )
     return Html(f"<{element}{written}>" if element in _VOID else f"<{element}{written}>{join(children)}</{element}>")
+
+
+def whole(title: str, style: Path, policy: str, body: Html) -> str:
+    """Return a self-contained page.
+
+    Args:
+        title: of the page.
+        style: a CSS file, which comes after what all pages share.
+        policy: what the page may load, as a Content-Security-Policy.
+        body: its `<body>`.
+    """
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", title),
+        tag("style", Html(_STYLE.read_text(encoding="utf-8") + style.read_text(encoding="utf-8"))),
+    )
+    return "<!doctype html>\n" + tag("html", head, body, lang="zh-CN" if language() == "zh" else "en") + "\n"
 
 
 def join(parts: Iterable[object]) -> Html:
