@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=Path, required=True)
     parser.add_argument("--without", action="append", default=[], metavar="FAMILY", help="leave this family out of the fit")
-    parser.add_argument("--evaluations", type=int, default=12, help="of the Jacobian at most")
+    parser.add_argument("--evaluations", type=int, default=12, help="of the Jacobian at most; 0: the values that the fit starts from")
     options = parser.parse_args()
     known, _ = split(options.rows)
     rows = _thin([row for row in known if row.seconds and row.family not in options.without])
@@ -66,8 +66,10 @@ def main() -> None:
         soft = np.sign(off) * np.sqrt(2 * (np.sqrt(1 + off**2) - 1))
         return np.concatenate([3 * weights * soft, x / spreads])
 
-    fitted = least_squares(residuals, np.zeros(len(names) + len(years)), diff_step=0.01, max_nfev=options.evaluations, x_scale=0.1)
-    constants, sustained = _unpack(fitted.x, names, years)
+    x = np.zeros(len(names) + len(years))
+    if options.evaluations:
+        x = least_squares(residuals, x, diff_step=0.01, max_nfev=options.evaluations, x_scale=0.1).x
+    constants, sustained = _unpack(x, names, years)
     print({name: float(f"{getattr(constants, name):.3g}") for name in names})
     print({year: round(share, 3) for year, share in sustained.items()})
     tables = by_family(predict([_on(row, sustained) for row in known], constants), [])
