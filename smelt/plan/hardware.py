@@ -20,7 +20,7 @@ from smelt.recipe.document import Document, Place, parse
 from smelt.recipe.faults import check
 from smelt.recipe.section import Section
 from smelt.recipe.shape import found
-from smelt.recipe.suggest import nearest
+from smelt.recipe.suggest import nearest, plain
 
 LARGEST_BYTES = 64 * 1024
 """Of a file that describes an accelerator."""
@@ -81,9 +81,9 @@ def find(name: str, extra: Mapping[str, Accelerator] | None = None) -> Accelerat
         UsageFault: there is none of that name.
     """
     known = [*(extra or {}).values(), *accelerators().values()]
-    names = {_plain(word): each for each in reversed(known) for word in (*each.aliases, each.name)}
-    if _plain(name) in names:
-        return names[_plain(name)]
+    names = {plain(word): each for each in reversed(known) for word in (*each.aliases, each.name)}
+    if plain(name) in names:
+        return names[plain(name)]
     meant = nearest(name, [word for each in known for word in (each.name, *each.aliases)])
     listed = ", ".join(dict.fromkeys(each.name for each in known))
     message = say("unknown accelerator {found}, want one of: {names}", found=found(name), names=listed)
@@ -272,7 +272,3 @@ def _document(content: bytes, file: str) -> Document:
     if not isinstance(document.tree, dict):
         raise RecipeFaults(file, [start.fault(("JSON",), say("want keys with values, such as `name:` and `memory_gb:`"))])
     return document
-
-
-def _plain(word: str) -> str:
-    return word.lower().replace("-", "").replace("_", "").replace(" ", "")

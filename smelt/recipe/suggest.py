@@ -36,20 +36,20 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     Case, `-`, `_` and spaces count for nothing. A third of the letters may be wrong; beyond that difflib's similarity decides.
     The names that other tools give to a candidate count as its own. Among equals the earlier candidate wins.
     """
-    wanted, accepted = _plain(word), list(candidates)
+    wanted, accepted = plain(word), list(candidates)
     meant = {own: own for own in accepted} | {name: own for name, own in _ELSEWHERE.items() if own in accepted}
     ranked = sorted(meant, key=lambda name: _rank(wanted, name))
     if not ranked or not wanted:
         return None
-    if distance(wanted, _plain(ranked[0])) <= max(1, len(wanted) // 3):
+    if distance(wanted, plain(ranked[0])) <= max(1, len(wanted) // 3):
         return meant[ranked[0]]
-    plain = {_plain(name): meant[name] for name in reversed(ranked)}
-    return next((plain[match] for match in get_close_matches(wanted[:80], plain, n=1, cutoff=0.7)), None)
+    bare = {plain(name): meant[name] for name in reversed(ranked)}
+    return next((bare[match] for match in get_close_matches(wanted[:80], bare, n=1, cutoff=0.7)), None)
 
 
 def is_slip(word: str, candidate: str) -> bool:
     """Say whether one letter at most separates the two."""
-    return distance(_plain(word), _plain(candidate)) <= 1
+    return distance(plain(word), plain(candidate)) <= 1
 
 
 def distance(first: str, second: str) -> int:
@@ -68,11 +68,12 @@ def distance(first: str, second: str) -> int:
     return row[-1]
 
 
-def _plain(word: str) -> str:
+def plain(word: str) -> str:
+    """Return the word without what counts for nothing: case, `-`, `_` and spaces."""
     return word.lower().replace("-", "").replace("_", "").replace(" ", "")
 
 
 def _rank(wanted: str, candidate: str) -> tuple[int, bool]:
     """Few errors first; among equals those that share the first letter."""
-    plain = _plain(candidate)
-    return distance(wanted, plain), plain[:1] != wanted[:1]
+    bare = plain(candidate)
+    return distance(wanted, bare), bare[:1] != wanted[:1]
