@@ -60,7 +60,8 @@ def predict(rows: list[Row], constants: Constants, unknown: list[tuple[str, str]
         key = (row.shape, row.work, row.cluster, row.software)
         one = estimators.get(key) or estimators.setdefault(key, Estimator(*key, constants))
         try:
-            found = row, one.step(row.layout).seconds, max(each.total for each in one.memory(row.layout))
+            stages = one.memory(row.layout)[: 1 if row.first_stage else None]
+            found = row, one.step(row.layout).seconds, max(each.total for each in stages)
         except (ValueError, ArithmeticError) as error:
             if unknown is None:
                 raise

@@ -17,6 +17,9 @@ from smelt.plan.software import CURRENT, MEGATRON_2021, PYTORCH, Software
 
 LONGEST = 1000
 """Stages of a pipeline whose layers are not stated."""
+BF16_OPTIMIZER = 895
+"""Line of BLOOM's chronicles from which gradients are summed in four bytes, before in two, and the embedding and the head count as blocks
+of a pipeline (section "Rebalancing layers")."""
 LADDER = (
     (16, 2048, 8192, 32),
     (28, 3072, 8192, 24),
@@ -45,6 +48,8 @@ class Row:
     seconds: float | None
     memory_gib: float | None
     out_of_memory: bool
+    first_stage: bool = False
+    """Was the memory read on the pipeline's first stage alone?"""
     assumed: list[str] = field(default_factory=list)
 
 
@@ -94,6 +99,7 @@ def _row(line: dict[str, str]) -> Row:
         name=line["row_id"], family=family(line["row_id"]), group=group, shape=shape, work=work, layout=layout, software=software,
         cluster=_cluster(line, gpu, count), assumed=assumed, seconds=_seconds(line, shape, work, count),
         memory_gib=None if memory in ("", "OOM") else _number(line, "mem_gib"), out_of_memory=memory == "OOM",
+        first_stage="nanotron" in line["source"],
     )  # fmt: skip
 
 
@@ -231,11 +237,16 @@ def _software(line: dict[str, str], generation: int, shape: Shape) -> Software:
     kind = line["dp_shard"].lower()
     if "fsdp" in kind or "hsdp" in kind:
         return PYTORCH
+    if "nanotron" in line["source"]:
+        return replace(PYTORCH, gradient_bytes=4, fused=False, balanced=True)
     if generation >= 2022 or "dist-opt" in kind:
         return CURRENT
     if not shape.causal:
         return replace(MEGATRON_2021, overlap=True)
-    return MEGATRON_2021 if line["precision"].startswith("fp16") else replace(MEGATRON_2021, gradient_bytes=4)
+    chronicle = re.search(r"tr11-176B-ml/chronicles-prequel\.md:L(\d+)", line["source"])
+    if chronicle and int(chronicle[1]) >= BF16_OPTIMIZER:
+        return replace(MEGATRON_2021, gradient_bytes=4, beside_bytes=4.0, embedding_slots=True)
+    return MEGATRON_2021 if chronicle or line["precision"].startswith("fp16") else replace(MEGATRON_2021, gradient_bytes=4)
 
 
 def _seconds(line: dict[str, str], shape: Shape, work: Work, count: int) -> float | None:

@@ -107,8 +107,17 @@ class Blocks:
         mixed = self.kernels.product(rows, width, length, count=batch, rate=self.kernels.wide_rate)
         element = self.kernels.element_bytes
         passes = (5.0 if self.software.dropout else 2.0) * element
+        if self._softmax_apart(layout):
+            passes += 26.0  # to four bytes, scaled, masked, normalized, back to two
         softmax = self.kernels.stream(passes * batch * rows * length, 2)
         return scores + mixed + softmax, 2.0 * (scores + mixed) + 1.5 * softmax
+
+    def _softmax_apart(self, layout: Layout) -> bool:
+        """Scaling, masking and softmax are one kernel only where a rank's heads times its texts are a multiple of 4.
+
+        Source: Megatron-LM, megatron/model/fused_softmax.py, is_kernel_available.
+        """
+        return not self.software.flash and (self.shape.heads * layout.micro_batch) % (4 * layout.tensor) != 0
 
     def _moved(self, tokens: float, layout: Layout) -> float:
         """Norms, residuals, activations: bytes through memory, forward."""
@@ -141,12 +150,12 @@ class Blocks:
         return 2.0 * self.wires.all_to_all(size, layout.expert, layout.tensor * layout.context)
 
     def _host(self, layout: Layout) -> float:
-        kernels = (16 if self.software.fused else 24) + (0 if self.software.flash else 4)
+        kernels = (16 if self.software.fused else 24) + (0 if self.software.flash else 4) + (8 if self._softmax_apart(layout) else 0)
         return kernels * self._host_of_one(layout)
 
     def _host_of_one(self, layout: Layout) -> float:
         """The slowest of the ranks that wait for each other decides."""
-        spread = 1.0 + self.constants.host_spread * min(1.0, layout.tensor / self.wires.per_node) ** 2
+        spread = 1.0 + self.constants.host_spread * min(1.0, layout.tensor / self.wires.domain) ** 2
         return self.constants.host_us * 1e-6 * spread
 
     def _embedding(self, tokens: float, layout: Layout) -> Pass:

@@ -15,6 +15,7 @@ class Wires:
     def __init__(self, cluster: Cluster, constants: Constants) -> None:
         """Take the cluster's wires and the shares that software reaches."""
         self.per_node = cluster.members
+        self.domain = cluster.per_node
         self.link = cluster.link * constants.link / cluster.crowd
         self.network = cluster.network * constants.network
         self.link_latency = constants.link_us * 1e-6 * cluster.crowd

@@ -9,56 +9,54 @@ class Constants:
 
     tile_depth: float = 142.0
     """Elements of depth that a tile of a product costs beside its own: filling and draining."""
-    wave: float = 0.525
+    wave: float = 0.541
     """Share of a last, partly filled wave of tiles that is lost."""
-    ragged: float = 0.69
+    ragged: float = 0.684
     """Share of speed left where a product's width is no multiple of 64 elements but of 8."""
-    odd: float = 0.462
+    odd: float = 0.46
     """The same where it is no multiple of 8."""
-    stream: float = 0.829
+    stream: float = 0.858
     """Share of the memory's bandwidth that kernels which only move data reach."""
-    gap_us: float = 2.07
+    gap_us: float = 2.05
     """Time between two kernels. Microseconds."""
-    host_us: float = 34.9
+    host_us: float = 35.3
     """Time of the host to start one kernel from Python. Microseconds."""
-    host_spread: float = 0.149
+    host_spread: float = 0.21
     """What waiting for each other in every block adds to the host's time where the tensor group fills a node, as a share; it grows with
     the square of the group."""
-    micro_batch_us: float = 759.0
+    micro_batch_us: float = 581.0
     """Time of the host per micro-batch and stage, beside its kernels. Microseconds."""
-    link: float = 0.762
+    link: float = 0.725
     """Share of the link inside a node that collectives reach."""
-    network: float = 0.983
+    network: float = 0.971
     """Share of the network between nodes that collectives reach."""
-    link_us: float = 29.7
+    link_us: float = 26.2
     """Latency of one hop of a collective inside a node. Microseconds."""
-    network_us: float = 20.9
+    network_us: float = 22.9
     """The same between nodes. Microseconds."""
-    untuned: float = 0.82
+    untuned: float = 0.822
     """Share of the sustained rate that products reach on Hopper and later without kernels of that generation."""
-    untuned_flash: float = 0.561
+    untuned_flash: float = 0.557
     """The same for attention."""
-    flash: float = 0.613
+    flash: float = 0.616
     """Share of the sustained rate that attention without stored scores reaches forward, with heads of infinite width."""
-    flash_width: float = 21.8
+    flash_width: float = 21.5
     """Width of a head at which it reaches half of that."""
-    flash_backward: float = 0.697
+    flash_backward: float = 0.699
     """Its speed backward, as a share of forward."""
-    exposed: float = 0.739
+    exposed: float = 0.732
     """Share of an exchange that overlap does not hide."""
-    tensor_exposed: float = 0.646
+    tensor_exposed: float = 0.62
     """The same between tensor neighbors, where the software hides it at all."""
-    fp8: float = 0.941
+    fp8: float = 0.933
     """Share of the sustained rate left in fp8."""
-    loss_bytes: float = 67.5
+    loss_bytes: float = 76.2
     """Bytes moved per token and word of the vocabulary in a loss of single kernels; a fused one moves a third."""
-    optimizer_bytes: float = 24.7
+    optimizer_bytes: float = 25.5
     """Bytes moved per weight in the optimizer's step, with clipping and copies."""
-    step_ms: float = 4.08
+    step_ms: float = 4.57
     """Time per step for what nothing above names. Milliseconds."""
-    reserve_gb: float = 1.0
-    """Memory that the driver and its communication take. 10⁹ bytes."""
-    activations: float = 1.55
+    activations: float = 1.32
     """Memory held for activations, as a multiple of the equations': copies, buffers of a pipeline, what the allocator cannot reuse."""
     shared: float = 1.0
     """Share of a CPU's speed that several ranks on it reach together. This and what follows is of CPUs: `smelt plan --calibrate`."""

@@ -9,7 +9,7 @@ from smelt.plan.constants import Constants
 from smelt.plan.cores import CpuBlocks
 from smelt.plan.kernels import Kernels
 from smelt.plan.layout import Layout, Work
-from smelt.plan.memory import Memory, block_share, memory, stage_layers, stage_learned
+from smelt.plan.memory import Memory, block_share, memory, stage_blocks, stage_learned
 from smelt.plan.shape import Shape
 from smelt.plan.software import Software
 
@@ -59,7 +59,7 @@ class Estimator:
         """Return the time of one step."""
         costs = self._costs(layout)
         number = layout.micro_batches(self.work.batch)
-        layers = stage_layers(self.shape.layers, layout.pipeline, self._head_blocks())
+        layers = stage_blocks(self.shape, layout.pipeline, self.software)
         forward, backward = self._passes(layout, costs)
         stages = self._stages(layout, costs, layers, forward, backward)
         slowest = max(stages) + self._accumulate(layout, number)
@@ -75,11 +75,6 @@ class Estimator:
         parts |= {"bubble": bubble, "data": data, "optimizer": optimizer, "fixed": fixed}
         seconds = running + bubble + data + optimizer + fixed
         return Step(layout=layout, seconds=seconds, parts=parts, stages=tuple(stages), micro_batches=number)
-
-    def _head_blocks(self) -> float:
-        """Blocks that the head weighs, where the software counts it when it cuts a pipeline."""
-        shape = self.shape
-        return shape.vocab * shape.row_width / shape.active_block_weights if self.software.balanced and shape.causal else 0.0
 
     def _passes(self, layout: Layout, costs: Costs) -> tuple[float, float]:
         """A block forward and backward, with the gathers of sharded weights that do not hide behind it."""
@@ -153,7 +148,7 @@ class Estimator:
 
     def _learned(self, layout: Layout) -> float:
         """Weights that the fullest stage learns."""
-        return max(stage_learned(self.shape, layout, split=self.software.vocabulary_split))
+        return max(stage_learned(self.shape, layout, self.software))
 
     def _gradient_bytes(self) -> int:
         return 4 if self.work.precision == "fp32" else self.software.gradient_bytes
