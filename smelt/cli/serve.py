@@ -9,12 +9,13 @@ from pathlib import Path
 
 from smelt.errors import UsageFault
 from smelt.language import say
-from smelt.serve.crew import Crew, inherited, tell_ready
+from smelt.serve.crew import Crew, inherited, shared_folder, tell_ready
 from smelt.serve.guard import Rules
 from smelt.serve.house import House
 from smelt.serve.keys import read_keys
 from smelt.serve.limits import Limits
 from smelt.serve.listener import Place, listen
+from smelt.serve.orders import Orders
 from smelt.serve.run import serve
 from smelt.serve.version import Watching
 
@@ -42,7 +43,11 @@ def main(options: argparse.Namespace) -> int:
     )  # fmt: skip
     place = Place(host=options.host, port=options.port, drain_seconds=max(20.0, options.timeout))
     bundles = named(options.bundles)
-    house = House(limits, Path(options.bundles_in) if options.bundles_in else None, rolls_back_on_alarm=options.rollback_on_alarm)
+    shared = shared_folder()
+    house = House(
+        limits, Path(options.bundles_in) if options.bundles_in else None, rolls_back_on_alarm=options.rollback_on_alarm,
+        orders=Orders(shared) if shared else None,
+    )  # fmt: skip
     share, references = _share(options), _references(options.reference, bundles)
     logging.getLogger("smelt.serve").setLevel(logging.INFO if options.log_requests else logging.WARNING)
 
@@ -65,10 +70,6 @@ def main(options: argparse.Namespace) -> int:
 
 def _lead(options: argparse.Namespace, place: Place, bundles: Mapping[str, Path]) -> int:
     """Start several processes that answer at one address."""
-    if options.bundles_in:
-        raise UsageFault(
-            say("--bundles goes with one process"), step=say("Leave --workers out, or start the server again for another bundle.")
-        )
     with listen(place) as listener:
         address = f"http://{place.host}:{listener.getsockname()[1]}"
         names = ", ".join(bundles)

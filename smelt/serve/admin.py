@@ -43,6 +43,7 @@ class ModelFacts(BaseModel):
     name: str
     share: float = Field(description="of the requests that the version on trial answers")
     news: str
+    behind: int = Field(description="processes that had not followed the last order when it was answered; 0 where one process answers")
     versions: dict[str, VersionFacts]
 
 
@@ -77,14 +78,14 @@ async def exchange(call: Call) -> dict[str, Any]:
 async def promote(call: Call) -> dict[str, Any]:
     """`POST /admin/models/{model}/promote`: let the version on trial answer everything."""
     name = call.request.path_params["model"]
-    call.house.promote(name)
+    await call.house.promote(name)
     return _told(call.house.find(name))
 
 
 async def roll_back(call: Call) -> dict[str, Any]:
     """`POST /admin/models/{model}/rollback`: end the trial, or go back to the version before."""
     name = call.request.path_params["model"]
-    call.house.roll_back(name)
+    await call.house.roll_back(name)
     return _told(call.house.find(name))
 
 
@@ -92,6 +93,7 @@ def _told(model: Model) -> dict[str, Any]:
     roles = {"current": model.current, "canary": model.canary, "previous": model.previous}
     return {
         "name": model.name, "share": model.share if model.canary else 0.0, "news": model.news,
+        "behind": model.behind,
         "versions": {role: _told_version(version) for role, version in roles.items() if version},
     }  # fmt: skip
 

@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from smelt.errors import SmeltError
 from smelt.language import say
 from smelt.serve.listener import NOTICE_SECONDS, let_nobody_in
+from smelt.serve.orders import forget
 
 FD, CORES, METRICS = "SMELT_SERVE_FD", "SMELT_SERVE_CORES", "PROMETHEUS_MULTIPROC_DIR"
 _READY = "ready"
@@ -36,6 +37,11 @@ def inherited() -> socket.socket | None:
 def is_member() -> bool:
     """Say whether this process belongs to a crew."""
     return FD in os.environ
+
+
+def shared_folder() -> Path | None:
+    """Return the folder that all processes of a crew see; None where this process is no member of one."""
+    return Path(os.environ[METRICS]) if is_member() else None
 
 
 def tell_ready() -> None:
@@ -112,6 +118,7 @@ class Crew:
                 if len(self._deaths) > _MOST_DEATHS:
                     raise SmeltError(say("worker processes died {n} times within a minute", n=len(self._deaths)))
                 mark_process_dead(member.pid, str(folder))
+                forget(folder, [member.pid])
                 self._members[place] = self._start(self._cores[place], folder)
 
     def _end(self) -> None:

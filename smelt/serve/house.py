@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,13 @@ from smelt.runtime.bundle import Bundle
 from smelt.serve.faults import Refusal
 from smelt.serve.limits import Limits
 from smelt.serve.metrics import Metrics
+from smelt.serve.orders import Order, Orders, Standing
 from smelt.serve.service import Reply
 from smelt.serve.version import Opening, Version, Watching
 
 _LOG = logging.getLogger("smelt.serve")
+FOLLOW_SECONDS, _EVERYWHERE_SECONDS = 0.05, 30.0
+"""How often orders from other processes are looked for; and how long an answer waits until all processes have done as it says."""
 _GOLDEN = 0.6180339887498949
 """Multiples of it, without their whole part, fill the unit interval evenly: a share of the requests is the share of those below it."""
 
@@ -34,6 +38,8 @@ class Model:
     """Answered before; open still, to be taken back at once."""
     news: str = ""
     """What was last exchanged, and why."""
+    behind: int = 0
+    """Processes of the server that had not followed when the last order was answered."""
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(2))
     requests: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -81,6 +87,11 @@ class House:
     lag: float = 0.0
     """Seconds that the event loop is behind: what it does late it reads late, too."""
     rolls_back_on_alarm: bool = False
+    orders: Orders | None = None
+    """Where several processes answer together: what all of them have to do."""
+    _opened: dict[str, Version] = field(default_factory=dict)
+    _given: set[tuple[str, int]] = field(default_factory=set)
+    _places: dict[str, int] = field(default_factory=dict)
 
     def open(self, name: str, folder: Path, *, threads: int | None = None, watching: Watching | None = None) -> Model:
         """Open a bundle, let it answer once, and give it a name.
@@ -152,12 +163,122 @@ class House:
         if self.bundles is None or not folder.resolve().is_relative_to(self.bundles.resolve()):
             raise Refusal("forbidden", say("bundles have to lie in the folder that --bundles names"), parameter="bundle")
         try:
-            version = await asyncio.to_thread(model.opening.open, next(model.numbers), folder)
+            version = await asyncio.to_thread(model.opening.open, 0, folder)
         except (SmeltError, OSError) as error:
             _LOG.warning("%s: %s", name, error)
             raise Refusal("unprocessable", say("the bundle was refused; the server's log has the reason"), parameter="bundle") from None
         if version.bundle.labels != model.bundle.labels:
             raise Refusal("unprocessable", say("the bundle answers other labels"), parameter="bundle")
+        await self._order(Order(action="open", model=name, bundle=str(folder.resolve()), share=share), version)
+        return version
+
+    async def promote(self, name: str) -> Version:
+        """Let the version on trial answer all requests.
+
+        Raises:
+            Refusal: none is on trial.
+        """
+        model = self.find(name)
+        if model.canary is None:
+            raise Refusal("conflict", say("no version is on trial"))
+        await self._order(Order(action="promote", model=name, number=model.canary.number))
+        return model.current
+
+    async def roll_back(self, name: str) -> Version:
+        """End the trial; where there is none, let the version before answer again.
+
+        Raises:
+            Refusal: there is neither.
+        """
+        model = self.find(name)
+        if model.canary is None and model.previous is None:
+            raise Refusal("conflict", say("there is nothing to go back to"))
+        await self._order(Order(action="roll_back", model=name, number=(model.canary or model.current).number))
+        return model.current
+
+    async def _order(self, order: Order, version: Version | None = None) -> None:
+        """Have an order carried out: here, or by all processes, each after the orders before it."""
+        if self.orders is None:
+            self._carry_out(order, version)
+            return
+        if version:
+            self._opened[order.sign] = version
+        self.orders.give(order)
+        end = time.monotonic() + _EVERYWHERE_SECONDS
+        number, model = 0, self.models[order.model]
+        while time.monotonic() < end:
+            number = number or self._places.get(order.sign, 0)
+            model.behind = self.orders.behind(number) if number else 1
+            if not model.behind:
+                return
+            await asyncio.sleep(FOLLOW_SECONDS)
+        _LOG.warning("%s: %s", model.name, say("{n} processes have not followed yet", n=model.behind))
+
+    async def follow(self) -> None:
+        """Carry out what was ordered since the last time, wherever it was.
+
+        Raises:
+            BundleFault: a bundle cannot be opened here, though it could elsewhere.
+        """
+        if self.orders is None:
+            return
+        for number, order in enumerate(self.orders.fresh(), start=self.orders.done + 1):
+            version = self._opened.pop(order.sign, None)
+            if order.action == "open" and version is None:
+                opening = self.models[order.model].opening
+                version = await asyncio.to_thread(opening.open, 0, Path(order.bundle))
+            self._carry_out(order, version)
+            self._places[order.sign] = number
+            self.orders.carried_out(number)
+
+    async def catch_up(self) -> None:
+        """Come, in a process that starts later than others, to where their orders have led; open only what answers now.
+
+        Raises:
+            BundleFault: a bundle cannot be opened.
+        """
+        if self.orders is None:
+            return
+        found = {name: Standing() for name in self.models}
+        orders = self.orders.fresh()
+        for order in orders:
+            found[order.model].after(order)
+        for name, standing in found.items():
+            await self._stand(self.models[name], standing)
+        self.orders.carried_out(len(orders))
+
+    async def _stand(self, model: Model, standing: Standing) -> None:
+        first, opened = model.current, dict[int, Version]()
+        for role in (standing.current, standing.canary, standing.previous):
+            if role and role[1] is None:
+                opened[role[0]] = first
+            elif role and role[1]:
+                opened[role[0]] = version = await asyncio.to_thread(model.opening.open, role[0], Path(role[1]))
+                version.start()
+        if first not in opened.values():
+            self._retire(first)
+        model.current, model.share = opened[standing.current[0]], standing.share
+        model.canary = opened[standing.canary[0]] if standing.canary else None
+        model.previous = opened[standing.previous[0]] if standing.previous else None
+        model.numbers = itertools.count(standing.last + 1)
+
+    def _carry_out(self, order: Order, version: Version | None) -> None:
+        model = self.models[order.model]
+        if order.action == "promote":
+            if model.canary and model.canary.number == order.number:
+                version, model.canary = model.canary, None
+                self._put_first(model, version)
+        elif order.action == "roll_back":
+            if model.canary and model.canary.number == order.number:
+                self._take_back(model, model.canary, order.reason)
+            elif model.previous and model.current.number == order.number:
+                self._take_back(model, model.current, order.reason)
+        elif version:
+            self._begin(model, version, order.share)
+
+    def _begin(self, model: Model, version: Version, share: float) -> None:
+        """Let a version that was opened answer, all requests or a share of them."""
+        version.number = next(model.numbers)
         version.start()
         if model.canary:
             self._retire(model.canary)
@@ -167,32 +288,6 @@ class House:
             model.tell(say("version {number} is on trial for {share:.0%} of the requests", number=version.number, share=share))
         else:
             self._put_first(model, version)
-        return version
-
-    def promote(self, name: str) -> Version:
-        """Let the version on trial answer all requests.
-
-        Raises:
-            Refusal: none is on trial.
-        """
-        model = self.find(name)
-        if model.canary is None:
-            raise Refusal("conflict", say("no version is on trial"))
-        version, model.canary = model.canary, None
-        self._put_first(model, version)
-        return version
-
-    def roll_back(self, name: str) -> Version:
-        """End the trial; where there is none, let the version before answer again.
-
-        Raises:
-            Refusal: there is neither.
-        """
-        model = self.find(name)
-        if model.canary is None and model.previous is None:
-            raise Refusal("conflict", say("there is nothing to go back to"))
-        self._take_back(model, model.canary or model.current)
-        return model.current
 
     def _take_back(self, model: Model, version: Version, reason: str = "") -> None:
         """End a trial, or let the version before answer again."""
@@ -224,9 +319,18 @@ class House:
         """Take back what fails, or, where that is asked for, what has drifted from its reference."""
         for version in (model.canary, model.current if model.previous else None):
             if version and version.fails:
-                self._take_back(model, version, say("its batches failed"))
+                self._give_up(model, version, say("its batches failed"))
             elif version and self.rolls_back_on_alarm and version.alarmed:
-                self._take_back(model, version, say("it answers differently from the reference more often than certification bounded"))
+                self._give_up(model, version, say("it answers differently from the reference more often than certification bounded"))
+
+    def _give_up(self, model: Model, version: Version, reason: str) -> None:
+        """Take a version back; where several processes answer, one that notices is enough."""
+        order = Order(action="roll_back", model=model.name, number=version.number, reason=reason)
+        if self.orders is None:
+            self._carry_out(order, None)
+        elif (model.name, version.number) not in self._given:
+            self._given.add((model.name, version.number))
+            self.orders.give(order)
 
     @staticmethod
     def _retire(version: Version) -> None:

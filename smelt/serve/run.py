@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from smelt.errors import SmeltError
 from smelt.serve.app import build_app
 from smelt.serve.crew import is_member
 from smelt.serve.guard import Rules
-from smelt.serve.house import House
+from smelt.serve.house import FOLLOW_SECONDS, House
 from smelt.serve.listener import CLOSING_SECONDS, NOTICE_SECONDS, Place, let_nobody_in
 
 _OBSERVE_SECONDS, _LAG_SECONDS = 1.0, 0.02
@@ -37,15 +38,17 @@ def serve(house: House, rules: Rules, place: Place, listener: socket.socket, tel
 
     async def work() -> None:
         house.start()
+        await house.catch_up()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl+C is an exception
                 loop.add_signal_handler(number, lambda: loop.create_task(_end(house, server, listener)))
-        observing = loop.create_task(_observe(house))
+        tasks = [loop.create_task(_observe(house)), loop.create_task(_follow(house, server))]
         host, port = listener.getsockname()[:2]
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         await server.serve(sockets=[listener])
-        observing.cancel()
+        for task in tasks:
+            task.cancel()
         await house.stop()
 
     asyncio.run(work())
@@ -61,6 +64,19 @@ async def _observe(house: House) -> None:
         if due - told > _OBSERVE_SECONDS:
             told = due
             house.observe()
+
+
+async def _follow(house: House, server: uvicorn.Server) -> None:
+    """Do what other processes were told. Who cannot ends, and is started again by the leader, with all orders before it."""
+    while house.orders:
+        await asyncio.sleep(FOLLOW_SECONDS)
+        try:
+            await house.follow()
+        except (SmeltError, OSError):
+            _LOG.exception("an order could not be carried out")
+            house.drain()
+            server.should_exit = True
+            return
 
 
 async def _end(house: House, server: uvicorn.Server, listener: socket.socket) -> None:

@@ -160,7 +160,7 @@ def test_a_version_that_is_taken_back_answers_what_it_has_begun_to_read(house_of
         model.canary.start()
         asked = asyncio.ensure_future(house.classify(model, ["rate " * 1000], seconds=5.0, truncate=True))
         await asyncio.sleep(0.1)
-        house.roll_back("tiny")
+        await house.roll_back("tiny")
         reply, version = await asked
         await house.stop()
         return reply, version

@@ -167,7 +167,6 @@ def test_a_file_without_keys_opens_nothing(sealed_bundle, tmp_path, capsys):
         (("--max-inputs", "0"), "from 1"),
         (("--bundles", "/nowhere/at/all"), "no such folder"), (("--shadow", "1%"), "needs the bundle to compare with"),
         (("--shadow", "150%", "--reference", "x"), "want a share"), (("--reference", "other=x"), "no bundle is named other"),
-        (("--workers", "2", "--bundles", "."), "goes with one process"),
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_refused_with_what_is_accepted(sealed_bundle, capsys, options, said):
