@@ -4,6 +4,7 @@ import math
 from typing import Literal, cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
@@ -172,11 +173,28 @@ def clip(network: nn.Module, longest: float, world: World) -> None:
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     # What two stages hold a copy of counts once.
     counted = [parameter.grad for parameter in network.parameters() if parameter.grad is not None and parameter is not twin]
-    lengths = [torch.linalg.vector_norm(gradient) for gradient in counted]
-    squares = sum(float(one.full_tensor() if isinstance(one, DTensor) else one) ** 2 for one in lengths)
-    length = math.sqrt(world.over_stages(squares))
+    length = math.sqrt(world.over_stages(_squares(counted)))
     for gradient in gradients:
         gradient.mul_(min(1.0, longest / (length + _TINY)))
+
+
+def _squares(gradients: list[Tensor]) -> float:
+    """Return the sum of the squares of all entries. Processes exchange one number per way that matrices are spread, not per matrix."""
+    spread: dict[tuple[DeviceMesh | None, tuple[int, ...]], list[Tensor]] = {}
+    for one in gradients:
+        if isinstance(one, DTensor):
+            dimensions = tuple(place for place, placement in enumerate(one.placements) if not placement.is_replicate())
+            spread.setdefault((one.device_mesh, dimensions), []).append(one.to_local())
+        else:
+            spread.setdefault((None, ()), []).append(one)
+    found = 0.0
+    for (mesh, dimensions), parts in spread.items():
+        total = torch.stack([torch.linalg.vector_norm(part).double() for part in parts]).square().sum()
+        for dimension in dimensions:
+            assert mesh is not None
+            dist.all_reduce(total, group=mesh.get_group(dimension))
+        found += float(total)
+    return found
 
 
 @torch.no_grad()

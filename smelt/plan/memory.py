@@ -180,8 +180,8 @@ class Fit(Enum):
 
 SURE, MARGIN = 1.3, 1.15
 """An estimate times these must stay below the memory for FITS and for LIKELY. Of 75 published rows 95 % lie below 1.15 times their
-estimate and all but one below 1.3: that one, 65 GB where twice the micro-batch took 56, is a slip of its source. A row that ran out of
-85 GB was estimated at 75 (benchmarks/plan)."""
+estimate and all but one below 1.3: that one, 65 GB where twice the micro-batch took 56, looks like a slip of its source. A row that ran out
+of 85 GB was estimated at 75 (benchmarks/plan)."""
 
 
 def fit(size_bytes: float, accelerator: Accelerator) -> Fit:

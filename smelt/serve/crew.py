@@ -39,6 +39,14 @@ def is_member() -> bool:
     return FD in os.environ
 
 
+_LEADER = os.getppid()
+
+
+def leader_is_gone() -> bool:
+    """Say whether this process belongs to a crew whose leader has ended without telling: then nobody would ever end it."""
+    return is_member() and os.getppid() != _LEADER
+
+
 def shared_folder() -> Path | None:
     """Return the folder that all processes of a crew see; None where this process is no member of one."""
     return Path(os.environ[METRICS]) if is_member() else None

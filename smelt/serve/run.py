@@ -11,7 +11,7 @@ import uvicorn
 
 from smelt.errors import SmeltError
 from smelt.serve.app import build_app
-from smelt.serve.crew import is_member
+from smelt.serve.crew import is_member, leader_is_gone
 from smelt.serve.guard import Rules
 from smelt.serve.house import FOLLOW_SECONDS, House
 from smelt.serve.listener import CLOSING_SECONDS, NOTICE_SECONDS, Place, let_nobody_in
@@ -43,7 +43,7 @@ def serve(house: House, rules: Rules, place: Place, listener: socket.socket, tel
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(NotImplementedError):  # Windows: there Ctrl+C is an exception
                 loop.add_signal_handler(number, lambda: loop.create_task(_end(house, server, listener)))
-        tasks = [loop.create_task(_observe(house)), loop.create_task(_follow(house, server))]
+        tasks = [loop.create_task(_observe(house)), loop.create_task(_follow(house, server, listener))]
         host, port = listener.getsockname()[:2]
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         await server.serve(sockets=[listener])
@@ -66,10 +66,13 @@ async def _observe(house: House) -> None:
             house.observe()
 
 
-async def _follow(house: House, server: uvicorn.Server) -> None:
-    """Do what other processes were told. Who cannot ends, and is started again by the leader, with all orders before it."""
+async def _follow(house: House, server: uvicorn.Server, listener: socket.socket) -> None:
+    """Do what other processes were told, and end with the leader. Who cannot ends, and is started again, with all orders before it."""
     while house.orders:
         await asyncio.sleep(FOLLOW_SECONDS)
+        if leader_is_gone():
+            await _end(house, server, listener)
+            return
         try:
             await house.follow()
         except (SmeltError, OSError):

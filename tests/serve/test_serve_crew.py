@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -87,6 +88,20 @@ def test_a_damaged_bundle_is_refused_for_all(folders):
         assert client.post("/admin/models/tiny", {"bundle": str(folders[1])}).status == 422
         assert versions(client) == {"1"}
         assert members(process) == first
+
+
+@linux
+def test_a_crew_ends_when_its_leader_is_killed(folders):
+    with served(folders[0], "--workers", "2") as (process, client):
+        left = members(process)
+        process.kill()
+        process.wait()
+        end = time.monotonic() + WAIT_SECONDS
+        while any(Path(f"/proc/{number}").exists() for number in left) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert not [number for number in left if Path(f"/proc/{number}").exists()]
+        with pytest.raises(ConnectionRefusedError):
+            client.get("/health")
 
 
 def test_orders_come_back_once_in_turn_and_half_a_line_waits(tmp_path):
