@@ -21,7 +21,7 @@ def main(folder: str, workload: str) -> str:
     load, codec = read_workload(Path(workload)), load_codec(Path(folder))
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=f"{folder}/tokenizer.json", pad_token="[PAD]")
     model = AutoModelForSequenceClassification.from_pretrained(folder)
-    limit = codec.encoder.max_tokens
+    limit = min(codec.encoder.max_tokens, model.config.max_position_embeddings)  # it knows no windows: the rest is cut off
     classify = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
 
     def answer(texts: list[str]) -> np.ndarray:

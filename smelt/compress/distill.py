@@ -23,7 +23,8 @@ def distill_loss(transfer: TransferSet, section: Distill, reference: Network) ->
     """Return the loss against the reference's scores and the labels; for a transformer against its states and attention too, if asked.
 
     Args:
-        transfer: rows with the reference's scores. A row without a true label counts in the soft part alone.
+        transfer: rows with the reference's scores. A row without a true label counts in the soft part alone, one that the reference did
+            not answer in the hard part alone.
         section: temperature and weights. The soft part is scaled by the temperature squared, as in section 2 of the paper.
         reference: asked for its states and attention where their weights are above 0 and the student has some, and for its answers to
             mixtures.
@@ -36,11 +37,14 @@ def distill_loss(transfer: TransferSet, section: Distill, reference: Network) ->
             return _mixed_loss(network, reference, batch, section.temperature)
         scores_BC, inner = _scores(network, reference, batch, section)
         scores_BC = scores_BC.float()
-        soft = soft_cross_entropy(scores_BC, teacher[batch.rows].to(scores_BC.device), section.temperature)
+        theirs_BC = teacher[batch.rows].to(scores_BC.device)
+        known_B = torch.isfinite(theirs_BC[:, 0])
+        soft = soft_cross_entropy(scores_BC[known_B], theirs_BC[known_B], section.temperature) if known_B.any() else 0.0
         labeled_B = torch.from_numpy(batch.rows < transfer.labeled).to(scores_BC.device)
         hard_B = torch.nn.functional.cross_entropy(scores_BC, batch.targets, reduction="none")
         hard = (hard_B * labeled_B).sum() / labeled_B.sum().clamp(min=1)
-        return section.weight * soft + (1 - section.weight) * hard + inner
+        weight = section.weight * float(known_B.float().mean())
+        return weight * soft + (1 - weight) * hard + inner
 
     return loss
 

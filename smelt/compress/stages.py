@@ -1,6 +1,7 @@
 """What the search keeps in the run folder besides candidates: the transfer set, and every student that was taught."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from safetensors.numpy import load_file, save_file
 
 from smelt.compress.students import embedding_of
 from smelt.compress.teach import Lesson, teach
-from smelt.compress.transfer import TransferSet, texts_sha256, transfer_rows
+from smelt.compress.transfer import TransferSet, answered_rows, texts_sha256, transfer_rows
 from smelt.compress.trial import Search, Training, price_mark
+from smelt.language import say
 from smelt.models.build import Model, load_model
 from smelt.models.transformer import TransformerNetwork
 from smelt.recipe.compress import Width
@@ -23,6 +25,7 @@ from smelt.train.rows import Rows
 from smelt.train.session import PLAN
 from smelt.types import Arrays
 
+_LOG = logging.getLogger("smelt")
 _MEASURED_SECONDS = 1.0
 _ANSWERING_SHARE = 1 / 3
 """Of the students' time, that the reference may take to answer what they learn on."""
@@ -73,7 +76,14 @@ def transfer_stage(plan: Search) -> TransferSet:
         affordable = speed * plan.seconds * _ANSWERING_SHARE
         table = embedding_of(network).weight
         rows = transfer_rows(plan.rows, more, plan.section.transfer, table, plan.train.seed, affordable=affordable)
-        scores = score_rows(network, rows, plan.train, classes=len(plan.reference.codec.labels), precision=precision)
+        beyond = np.arange(len(plan.rows), len(rows))
+        answered = np.concatenate([answered_rows(plan.rows, affordable - float(more.offsets[-1]), plan.train.seed), beyond])
+        if len(answered) < len(rows):
+            _LOG.warning(say("the reference answers {n:,} of {rows:,} rows of train for the students: more would take their time",
+                             n=len(answered) - len(beyond), rows=len(plan.rows)))  # fmt: skip
+        classes = len(plan.reference.codec.labels)
+        scores = np.full((len(rows), classes), np.nan, np.float32)
+        scores[answered] = score_rows(network, rows.part(answered), plan.train, classes=classes, precision=precision)
         network.cpu()
         arrays = {"ids": np.asarray(rows.arrays.ids), "offsets": rows.arrays.offsets, "labels": rows.labels}
         save_file(arrays | {"scores": scores}, folder / "transfer.safetensors")

@@ -27,6 +27,8 @@ from smelt.types import Arrays
 _TOKENS = 600_000
 """Tokens of a transfer set that `auto` does not exceed by noisy copies."""
 _MOST_COPIES = 6
+_LEAST_ANSWERED = 500
+"""Rows of train that the reference answers however slow it is."""
 _NEAREST = 10
 _ROWS_AT_ONCE = 1_000
 
@@ -38,7 +40,7 @@ class TransferSet:
     rows: Rows
     """Train first, then further texts, then noisy copies."""
     scores: NDArray[np.float32]
-    """The reference's scores. Shape (n, C)."""
+    """The reference's scores; NaN for a row of train that it had no time to answer. Shape (n, C)."""
     labeled: int
     """The first so many rows have true labels."""
 
@@ -69,6 +71,21 @@ def transfer_rows(
     for copy in noisy:
         whole = join_rows(whole, copy)
     return whole
+
+
+def answered_rows(rows: Rows, affordable: float, seed: int) -> NDArray[np.int64]:
+    """Return which rows of train the reference answers: all, or as many, drawn at random, as it has time for.
+
+    Args:
+        rows: train.
+        affordable: tokens that it can answer.
+        seed: of the draw.
+    """
+    if rows.arrays.offsets[-1] <= affordable:
+        return np.arange(len(rows))
+    order = np.random.default_rng((seed, 2)).permutation(len(rows))
+    fit = int(np.searchsorted(np.cumsum(rows.lengths[order]), affordable, side="right"))
+    return np.sort(order[: max(fit, _LEAST_ANSWERED)])
 
 
 def texts_sha256(texts: Sequence[str]) -> str:

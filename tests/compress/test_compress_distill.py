@@ -62,6 +62,17 @@ def test_a_constant_added_to_the_scores_changes_no_soft_loss():
     assert second.item() == pytest.approx(first.item(), rel=1e-4)
 
 
+def test_a_row_that_the_reference_did_not_answer_counts_by_its_label_alone(cnn, batch):
+    some = TEACHER.copy()
+    some[3] = np.nan
+    loss = distill_loss(taught(some), Distill(temperature=3.0, weight=0.6), cnn)(cnn, batch)
+    scores = scores_of(cnn, batch)
+    want = 0.4 * kl_by_scipy(scores[:2], TEACHER[[6, 1]], 3.0) + 0.6 * cross_entropy_by_numpy(scores, [2, 0, 1])
+    assert loss.item() == pytest.approx(want, rel=1e-5)
+    none = distill_loss(taught(np.full_like(TEACHER, np.nan)), Distill(temperature=3.0, weight=0.6), cnn)(cnn, batch)
+    assert none.item() == pytest.approx(cross_entropy_by_numpy(scores, [2, 0, 1]), rel=1e-5)
+
+
 def test_the_loss_mixes_the_answers_of_its_rows_with_the_labels(cnn, batch):
     loss = distill_loss(taught(TEACHER), Distill(temperature=3.0, weight=0.7), cnn)(cnn, batch)
     scores = scores_of(cnn, batch)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from smelt.compress.transfer import copies_of, nearest_tokens, texts_sha256, transfer_rows
+from smelt.compress.transfer import answered_rows, copies_of, nearest_tokens, texts_sha256, transfer_rows
 from smelt.recipe.compress import Transfer
 from smelt.tasks.tokens import ragged
 from smelt.train.rows import Rows
@@ -83,3 +83,14 @@ def test_further_texts_come_after_train_and_are_copied_too():
 def test_the_digest_of_texts_tells_their_borders_apart():
     assert texts_sha256(["ab", "c"]) != texts_sha256(["a", "bc"])
     assert texts_sha256([]) == ""
+
+
+def test_the_reference_answers_what_it_has_time_for_drawn_over_all_of_train():
+    rows = Rows(ragged([[1, 3, 2]] * 4000), np.zeros(4000, np.int64))
+    assert answered_rows(rows, 12_000, seed=0).tolist() == list(range(4000))
+    some = answered_rows(rows, 6_000, seed=0)
+    assert len(some) == len(set(some)) == 2000
+    assert (np.diff(some) > 0).all()
+    assert 900 < (some < 2000).sum() < 1100
+    assert answered_rows(rows, 6_000, seed=0).tolist() == some.tolist() != answered_rows(rows, 6_000, seed=1).tolist()
+    assert len(answered_rows(rows, -1.0, seed=0)) == 500
