@@ -22,22 +22,7 @@ from smelt.serve.version import Watching
 
 def main(options: argparse.Namespace) -> int:
     """Open the bundles, listen, answer until told to end."""
-    rules = Rules(
-        keys=read_keys(Path(options.keys)) if options.keys else (), hosts=tuple(options.allow_host), origins=tuple(options.allow_origin)
-    )
-    if not rules.keys and not _is_loopback(options.host):
-        raise UsageFault(
-            say("--host {host} is reachable from other machines, and there are no keys", host=options.host),
-            step=say("Make a key: smelt key NAME --file keys.json, and add --keys keys.json."),
-        )
-    if options.keys and not rules.keys:
-        raise UsageFault(
-            say("{path}: there is no key in it", path=options.keys), step=say("Make one: smelt key NAME --file {path}", path=options.keys)
-        )
-    if options.bundles_in and not Path(options.bundles_in).is_dir():
-        raise UsageFault(
-            say("--bundles {path}: no such folder", path=options.bundles_in), step=say("Name the folder that bundles will be put into.")
-        )
+    rules = _rules(options)
     limits = Limits(
         body_bytes=options.max_bytes, inputs=options.max_inputs, wait_seconds=options.max_wait, deadline_seconds=options.timeout
     )  # fmt: skip
@@ -66,6 +51,31 @@ def main(options: argparse.Namespace) -> int:
     elif member is None:
         print(say("ended; every request that was taken on was answered"), file=sys.stderr)
     return 0
+
+
+def _rules(options: argparse.Namespace) -> Rules:
+    """Return whom to answer.
+
+    Raises:
+        UsageFault: anybody could ask, a file holds no key, or there is no folder to exchange bundles from.
+    """
+    rules = Rules(
+        keys=read_keys(Path(options.keys)) if options.keys else (), hosts=tuple(options.allow_host), origins=tuple(options.allow_origin)
+    )
+    if not rules.keys and not _is_loopback(options.host):
+        raise UsageFault(
+            say("--host {host} is reachable from other machines, and there are no keys", host=options.host),
+            step=say("Make a key: smelt key NAME --file keys.json, and add --keys keys.json."),
+        )
+    if options.keys and not rules.keys:
+        raise UsageFault(
+            say("{path}: there is no key in it", path=options.keys), step=say("Make one: smelt key NAME --file {path}", path=options.keys)
+        )
+    if options.bundles_in and not Path(options.bundles_in).is_dir():
+        raise UsageFault(
+            say("--bundles {path}: no such folder", path=options.bundles_in), step=say("Name the folder that bundles will be put into.")
+        )
+    return rules
 
 
 def _lead(options: argparse.Namespace, place: Place, bundles: Mapping[str, Path]) -> int:

@@ -127,7 +127,9 @@ def test_a_vocabulary_that_cannot_be_pruned_is_refused_by_its_kind(make_plan):
         check_vocabulary(TokenEncoder(Tokenizer(models.BPE({"a": 0}, [])), 8))
 
 
-def test_students_learn_at_their_own_rate_whatever_the_reference_learned_at(make_plan):
+def test_students_learn_at_their_own_rate_whatever_the_reference_learned_at(make_plan, monkeypatch):
+    # On so small a network it is chance which precision is the faster one, and the answers differ in the last digits.
+    monkeypatch.setattr("smelt.compress.stages._quickest", lambda _plan: ("fp32", 1e9))
     plan = make_plan(formats=("numpy-fp32",), students=(Static(hidden=8, epochs=1),), cascade="none")
     plan = replace(plan, seconds=36_000.0)  # time enough on a busy machine: what is cut short learns something else
     search(plan)
