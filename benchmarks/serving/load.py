@@ -61,7 +61,7 @@ class Pool:
                 await reader.readexactly(2)
             else:
                 await reader.readexactly(int(lower.split(b"content-length:")[1].split(b"\r\n")[0]))
-        except BaseException:
+        except BaseException:  # a cancellation, too: what is half read must not be used again
             writer.close()
             raise
         if b"connection: close" in lower:

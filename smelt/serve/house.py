@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smelt.errors import SmeltError
+from smelt.errors import BundleFault, SmeltError
 from smelt.language import say
 from smelt.runtime.bundle import Bundle
+from smelt.runtime.manifest import FILE
 from smelt.serve.faults import Refusal
 from smelt.serve.limits import Limits
 from smelt.serve.metrics import Metrics
@@ -36,6 +37,8 @@ class Model:
     share: float = 0.0
     previous: Version | None = None
     """Answered before; open still, to be taken back at once."""
+    gone: bool = False
+    """Others have a version before this one; here, in a process that was started later, it could not be opened."""
     news: str = ""
     """What was last exchanged, and why."""
     behind: int = 0
@@ -193,6 +196,8 @@ class House:
         model = self.find(name)
         if model.canary is None and model.previous is None:
             raise Refusal("conflict", say("there is nothing to go back to"))
+        if self._deleted(model):
+            raise Refusal("conflict", say("the bundle of the version before was deleted"))
         await self._order(Order(action="roll_back", model=name, number=(model.canary or model.current).number))
         return model.current
 
@@ -248,19 +253,23 @@ class House:
         self.orders.carried_out(len(orders))
 
     async def _stand(self, model: Model, standing: Standing) -> None:
-        first, opened = model.current, dict[int, Version]()
-        for role in (standing.current, standing.canary, standing.previous):
-            if role and role[1] is None:
-                opened[role[0]] = first
-            elif role and role[1]:
-                opened[role[0]] = version = await asyncio.to_thread(model.opening.open, role[0], Path(role[1]))
-                version.start()
-        if first not in opened.values():
+        async def opened(role: tuple[int, str | None] | None) -> Version | None:
+            if role is None or role[1] is None:
+                return role and first
+            version = await asyncio.to_thread(model.opening.open, role[0], Path(role[1]))
+            version.start()
+            return version
+
+        first = model.current
+        model.current, model.canary = await opened(standing.current) or first, await opened(standing.canary)
+        try:
+            model.previous = await opened(standing.previous)
+        except (SmeltError, OSError) as error:
+            _LOG.warning("%s: %s", model.name, say("the version before cannot be taken back in this process: {reason}", reason=error))
+            model.gone = True
+        if first not in model.versions():
             self._retire(first)
-        model.current, model.share = opened[standing.current[0]], standing.share
-        model.canary = opened[standing.canary[0]] if standing.canary else None
-        model.previous = opened[standing.previous[0]] if standing.previous else None
-        model.numbers = itertools.count(standing.last + 1)
+        model.share, model.numbers = standing.share, itertools.count(standing.last + 1)
 
     def _carry_out(self, order: Order, version: Version | None) -> None:
         model = self.models[order.model]
@@ -271,7 +280,9 @@ class House:
         elif order.action == "roll_back":
             if model.canary and model.canary.number == order.number:
                 self._take_back(model, model.canary, order.reason)
-            elif model.previous and model.current.number == order.number:
+            elif model.current.number == order.number and (model.previous or model.gone):
+                if model.previous is None:
+                    raise BundleFault(say("the version before cannot be opened"))
                 self._take_back(model, model.current, order.reason)
         elif version:
             self._begin(model, version, order.share)
@@ -309,7 +320,7 @@ class House:
                 self.metrics.observe_shadow(model.name, model.current.shadow.look())
 
     def _put_first(self, model: Model, version: Version) -> None:
-        before, model.current = model.current, version
+        before, model.current, model.gone = model.current, version, False
         if model.previous:
             self._retire(model.previous)
         model.previous = before
@@ -323,12 +334,17 @@ class House:
             elif version and self.rolls_back_on_alarm and version.alarmed:
                 self._give_up(model, version, say("it answers differently from the reference more often than certification bounded"))
 
+    def _deleted(self, model: Model) -> bool:
+        """Say whether other processes could not follow back, as what they would have to open is no longer there."""
+        before = model.previous if model.canary is None else None
+        return bool(self.orders and before and not (before.folder / FILE).is_file())
+
     def _give_up(self, model: Model, version: Version, reason: str) -> None:
         """Take a version back; where several processes answer, one that notices is enough."""
         order = Order(action="roll_back", model=model.name, number=version.number, reason=reason)
         if self.orders is None:
             self._carry_out(order, None)
-        elif (model.name, version.number) not in self._given:
+        elif (model.name, version.number) not in self._given and not self._deleted(model):
             self._given.add((model.name, version.number))
             self.orders.give(order)
 

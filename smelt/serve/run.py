@@ -99,7 +99,7 @@ async def _end(house: House, server: uvicorn.Server, listener: socket.socket) ->
     """Say that we are not ready; a moment later let nobody in, and answer what was taken on."""
     house.leave()
     await asyncio.sleep(NOTICE_SECONDS)
-    if not is_member():  # of a crew the leader does that, for all at once
+    if not is_member() or leader_is_gone():  # of a crew the leader does that, for all at once
         let_nobody_in(listener)
     await asyncio.sleep(CLOSING_SECONDS)
     house.drain()

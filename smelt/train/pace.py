@@ -20,9 +20,8 @@ from smelt.train.loader import epoch_batches
 from smelt.train.optimize import build_optimizer
 from smelt.train.rows import Rows
 
-_TRIAL_STEPS, _TRIAL_SECONDS = 5, 3.0
-"""Of one precision; where steps are long, fewer, but two at least. Several processes take all of them, so that none waits for another."""
-_LEAST_STEPS = 2
+_TRIAL_STEPS, _LEAST_STEPS, _TRIAL_SECONDS = 6, 3, 3.0
+"""Of one precision: so many steps; where they take longer than that, fewer. Several processes take all, so that none waits for another."""
 # bf16 has to gain this much before it is taken: below it, the rounding is not worth it.
 _GAIN = 1.1
 
@@ -37,22 +36,23 @@ class Pace:
 
 def measure_pace(network: Network, rows: Examples, section: Train, loss: Loss, world: World = ALONE) -> Pace:
     """Take a few steps on a copy in each precision that the section allows; keep the faster. All processes of the world take part."""
-    options = ("fp32", "bf16") if section.precision == "auto" else (section.precision,)
-    seconds = {precision: _seconds_per_step(network, rows, section, loss, precision, world) for precision in options}
+    options: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16") if section.precision == "auto" else (section.precision,)
+    seconds: dict[str, float] = {}
+    steps = _TRIAL_STEPS
+    for precision in options:  # the same batches for each: some are longer than others
+        plan = Plan(epochs=1, steps_per_epoch=steps, precision=precision, seconds=0.0)
+        seconds[precision], steps = _seconds_per_step(network, rows, section, loss, plan, world)
     if "bf16" in seconds and ("fp32" not in seconds or seconds["bf16"] * _GAIN < seconds["fp32"]):
         return Pace(seconds["bf16"], "bf16")
     return Pace(seconds["fp32"], "fp32")
 
 
-def _seconds_per_step(
-    network: Network, rows: Examples, section: Train, loss: Loss, precision: Literal["fp32", "bf16"], world: World
-) -> float:
-    """Median over a few steps, the first one not counted."""
+def _seconds_per_step(network: Network, rows: Examples, section: Train, loss: Loss, plan: Plan, world: World) -> tuple[float, int]:
+    """Median over the plan's steps or fewer, the first one not counted, and how many there were."""
     state = torch.get_rng_state()
     trial = copy.deepcopy(network).to(find_device(section.device))
-    placed = place(trial, world, precision)
+    placed = place(trial, world, plan.precision)
     optimizer = build_optimizer(trial, section.optimizer, 1e-5)
-    plan = Plan(epochs=1, steps_per_epoch=_TRIAL_STEPS + 1, precision=precision, seconds=0.0)
     training = Training(network=placed, optimizer=optimizer, rows=rows, section=section, plan=plan, loss=loss, world=world)
     ticks = [time.perf_counter()]
     for _ in fit(training):
@@ -61,7 +61,7 @@ def _seconds_per_step(
             break
     torch.set_rng_state(state)
     laps = np.diff(ticks)
-    return float(np.median(laps[1:] if len(laps) > 1 else laps))
+    return float(np.median(laps[1:] if len(laps) > 1 else laps)), len(laps)
 
 
 def make_plan(pace: Pace, rows: Examples, section: Train, *, seconds: float, epochs: int | Literal["auto"], most: int) -> Plan:

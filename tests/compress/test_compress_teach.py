@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from smelt.compress.search import search
 from smelt.errors import UsageFault
@@ -138,3 +139,19 @@ def test_students_learn_at_their_own_rate_whatever_the_reference_learned_at(make
     search(replace(plan, train=slow, inputs={"again": 1}))
     again = load_model(plan.run.path / "compress" / "static").network.state_dict()
     assert all(torch.equal(own[name], again[name]) for name in own)
+
+
+def test_a_student_learns_where_the_reference_had_time_for_a_part_of_train(make_plan, monkeypatch, caplog):
+    monkeypatch.setattr("smelt.compress.stages._quickest", lambda _plan: ("fp32", 1e-9))
+    monkeypatch.setattr("smelt.compress.transfer._LEAST_ANSWERED", 20)
+    plan = make_plan(formats=("numpy-fp32",), students=(Static(hidden=8, epochs=2),), cascade="none")
+    trials = search(plan)
+    found = load_file(plan.run.path / "compress" / "transfer" / "transfer.safetensors")
+    known = np.isfinite(found["scores"])
+    assert (known.all(axis=1) == known.any(axis=1)).all()
+    assert (len(known), known.all(axis=1).sum()) == (61, 20)
+    assert "the reference answers 20 of 61 rows of train" in caplog.text
+    network = load_model(plan.run.path / "compress" / "static").network
+    assert all(torch.isfinite(one).all() for one in network.state_dict().values())
+    assert trials[-1].dev_scores is not None
+    assert np.isfinite(trials[-1].dev_scores).all()

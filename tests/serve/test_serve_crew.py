@@ -34,6 +34,17 @@ def versions(client, requests=40):
     return {client.post("/predict", {"inputs": f"rate {number}"}).headers["x-model-version"] for number in range(requests)}
 
 
+def kill_one(process):
+    """Kill a process of the crew and wait until another is in its place, and has had time to open bundles."""
+    killed = members(process)[0]
+    os.kill(killed, signal.SIGKILL)
+    end = time.monotonic() + WAIT_SECONDS
+    while len(set(members(process)) - {killed}) < 2 and time.monotonic() < end:
+        time.sleep(0.1)
+    time.sleep(2.0)
+    return killed
+
+
 @linux
 def test_all_processes_exchange_take_back_and_remember_when_one_is_started_again(folders):
     with served(folders[0], "--workers", "2", "--bundles", str(folders[0].parent)) as (process, client):
@@ -46,12 +57,7 @@ def test_all_processes_exchange_take_back_and_remember_when_one_is_started_again
         assert client.post("/admin/models/tiny", {"bundle": str(folders[2]), "share": 0.5}).json["behind"] == DONE
         assert versions(client) == {"1", "3"}
         assert client.post("/admin/models/tiny/promote", {}).json["behind"] == DONE
-        first = members(process)
-        os.kill(first[0], signal.SIGKILL)
-        end = time.monotonic() + WAIT_SECONDS
-        while len(set(members(process)) - {first[0]}) < 2 and time.monotonic() < end:
-            time.sleep(0.1)
-        time.sleep(2.0)
+        kill_one(process)
         assert versions(client) == {"3"}
         told = client.post("/admin/models/tiny/rollback", {}).json
         assert (told["behind"], told["versions"]["current"]["number"]) == (DONE, 1)
@@ -78,6 +84,21 @@ def test_a_crew_exchanges_under_load_without_an_error(folders):
             thread.join()
         assert set(codes) == {200}
         assert codes[200] > 50
+
+
+@linux
+def test_a_version_before_that_was_deleted_keeps_no_process_from_starting_again(folders):
+    with served(folders[0], "--workers", "2", "--bundles", str(folders[0].parent)) as (process, client):
+        for number in (1, 2):
+            assert client.post("/admin/models/tiny", {"bundle": str(folders[number])}).json["behind"] == DONE
+        shutil.rmtree(folders[1])
+        killed = kill_one(process)
+        assert killed not in members(process)
+        assert versions(client) == {"3"}
+        assert {client.post("/admin/models/tiny/rollback", {}).status for _ in range(8)} == {409}
+        assert versions(client) == {"3"}
+        assert client.post("/admin/models/tiny", {"bundle": str(folders[0])}).json["behind"] == DONE
+        assert versions(client) == {"4"}
 
 
 @linux

@@ -47,3 +47,24 @@ def test_only_precisions_of_the_section_are_chosen(make_cnn, make_rows, section,
 
 def test_a_single_batch_can_be_measured(make_cnn, make_rows, section):
     assert measure_pace(make_cnn(), make_rows(2), section, cross_entropy(0.0)).seconds_per_step > 0
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(0.1, 6), (1.0, 4), (9.0, 3)])
+def test_where_steps_are_long_fewer_are_tried_and_as_many_in_each_precision(
+    make_cnn, make_rows, section, monkeypatch, seconds, taken
+):  # fmt: skip
+    clock, seen = [0.0], []
+
+    def steps(training):
+        seen.append(0)
+        for _ in range(training.plan.steps_per_epoch):
+            clock[0] += seconds
+            seen[-1] += 1
+            yield None
+
+    monkeypatch.setattr("smelt.train.pace.fit", steps)
+    monkeypatch.setattr("smelt.train.pace.time.perf_counter", lambda: clock[0])
+    section = section.model_copy(update={"precision": "auto"})
+    pace = measure_pace(make_cnn(), make_rows(23), section, cross_entropy(0.0))
+    assert seen == [taken, taken]
+    assert pace == Pace(pytest.approx(seconds), "fp32")
