@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import sklearn_clock
 
 from smelt.cli.main import main as smelt
 from smelt.data.dataset import open_dataset
@@ -34,7 +35,7 @@ from smelt.runtime.manifest import Manifest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LIVE = "smelt.train.clock"
-PIPELINE, STATIC_PEER = "pipeline_clock", "model2vec_clock"
+PIPELINE, STATIC_PEER, LINEAR_PEER = "pipeline_clock", "model2vec_clock", "sklearn_clock"
 PEERS = ("onnxruntime-fp32", "onnxruntime-int8", "openvino-int8")
 ROUNDS = 5
 SCORED = 4000
@@ -59,7 +60,7 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     run = out / "run"
     code = _train(options, run)
-    rows = [*_rows(run, out), *_static_peer(run, out)]
+    rows = [*_rows(run, out), _linear_peer(run, out), *_static_peer(run, out)]
     entrants = {row.name: (row.folder, row.module) for row in rows}
     timings = race(
         entrants, run / "compress" / "workload.json", out, ROUNDS, tell=lambda lap: print(f"round {lap} of {ROUNDS}", flush=True)
@@ -126,12 +127,18 @@ def _rows(run: Path, out: Path) -> list[Row]:
         write_bundle(model.network, model.codec, form, facts, calibration=[model.codec.encode([text]) for text in dev], folder=folder)
         rows.append(Row(f"reference, {form}", folder, BUNDLES, _score(folder, texts, some)))
     floor = run / "compress" / "floor" / "bundle"
-    rows.append(Row("TF-IDF + linear", floor, BUNDLES, _score(floor, texts, some)))
+    rows.append(Row("smelt's floor, TF-IDF + linear", floor, BUNDLES, _score(floor, texts, some)))
     chosen = run / "export" / "bundle"
     if chosen.is_dir():
         name = open_bundle(chosen).manifest.name
         rows.append(Row(f"smelt: {name}", chosen, BUNDLES, _read(run / "verify" / "verdict.json")["candidate_score"]))
     return rows
+
+
+def _linear_peer(run: Path, out: Path) -> Row:
+    """TF-IDF and a linear model as scikit-learn's users have them."""
+    folder = out / "peers" / "scikit-learn"
+    return Row("TF-IDF + linear, scikit-learn", folder, LINEAR_PEER, sklearn_clock.fit(open_dataset(run / "data"), folder))
 
 
 def _static_peer(run: Path, out: Path) -> list[Row]:
