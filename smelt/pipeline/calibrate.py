@@ -48,7 +48,7 @@ def calibrate(ranks: Sequence[int], place: Path, *, brief: bool = False) -> Acce
     entry = entry_of(measured)
     if not brief and (beyond := disturbed(measured, entry)):
         raise EnvironmentFault(
-            say("other programs disturbed the measurement: products came out {times:.1f} times as fast as any that was seen; "
+            say("other programs disturbed the measurement: a rate came out {times:.1f} times as fast as any that was seen; "
                 "nothing is written",
                 times=beyond),
             step=say("End them, and run the same command again."),

@@ -18,6 +18,7 @@ from smelt.tasks.classify import ClassifyCodec
 from smelt.train.evaluate import judge_classes
 from smelt.train.fit import Loss, cross_entropy
 from smelt.train.optimize import pretrained_rate
+from smelt.train.pace import most_epochs
 from smelt.train.rows import Rows
 from smelt.train.session import Job
 
@@ -49,7 +50,7 @@ def reference_job(context: Context, dataset: Dataset, model: Model, splits: tupl
         head=_HEAD if kind.kind == "transformer" and _is_auto(section) else 1.0,
         seconds=seconds,
         epochs=section.epochs,
-        most_epochs=section.max_epochs,
+        most_epochs=most_epochs(section, len(splits[0])),
         watch=lambda step, facts: context.watch.step(name, step, facts),
     )
 

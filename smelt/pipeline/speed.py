@@ -13,7 +13,7 @@ from smelt.recipe.recipe import Recipe
 from smelt.recipe.task import windows_of
 from smelt.recipe.train import Train
 from smelt.train.fit import Plan, cross_entropy
-from smelt.train.pace import make_plan, measure_pace, scoring_speed
+from smelt.train.pace import make_plan, measure_pace, most_epochs, scoring_speed
 
 
 def expected_plan(recipe: Recipe, section: Train, dataset: Dataset) -> Plan:
@@ -24,4 +24,4 @@ def expected_plan(recipe: Recipe, section: Train, dataset: Dataset) -> Plan:
         rows = encode_split(built.codec, dataset.train, Path(folder) / "train.ids")
         pace = measure_pace(built.network, rows, section, cross_entropy(section.label_smoothing))
         budget = make_budget(recipe, dataset, rows, scoring_speed(built.network, rows, section))
-        return make_plan(pace, rows, section, seconds=budget.reference, epochs=section.epochs, most=section.max_epochs)
+        return make_plan(pace, rows, section, seconds=budget.reference, epochs=section.epochs, most=most_epochs(section, len(rows)))

@@ -20,6 +20,8 @@ _UNKNOWN_LINK = 1.0
 _NO_DEPTH = 1e-3
 """A CPU's products cost time by themselves, not by their depth: `gap_us`."""
 _MOST = 1e6
+_FASTEST = 1e18
+"""Operations or bytes per second that a fit may end at: from a busy machine comes what no machine has, and an entry has to be readable."""
 _FAR = 12.0
 """Logarithm of how far a fit may go from where it starts."""
 _BEYOND = 1.5
@@ -128,13 +130,16 @@ def entry_of(measured: Measured) -> Accelerator:
 
 
 def disturbed(measured: Measured, entry: Accelerator) -> float:
-    """Return how many times faster than any product that was seen the entry's rate is, where that cannot be; else 0.
+    """Return how many times faster than any product or exchange that was seen the entry's rate is, where that cannot be; else 0.
 
     A product that had to wait for its core looks like one with a large fixed cost, and what is left of its time like a rate out of reach.
     """
     alone = [one for one in measured.products if one.count == 1 and one.ranks == 1]
     seen = {precision: max(one.operations / one.seconds for one in alone if one.precision == precision) for precision in PRECISIONS}
     times = max(entry.peak(precision) / rate for precision, rate in seen.items())
+    if measured.exchanges:
+        fastest = max(max(1.0, one.ranks / measured.cores) * one.moved / one.seconds for one in measured.exchanges)
+        times = max(times, entry.link_gbps * 1e9 / fastest)
     return times if times > _BEYOND else 0.0
 
 
@@ -156,7 +161,7 @@ def latency_and_bandwidth(points: Iterable[tuple[float, float, float]]) -> tuple
         return np.log(table[:, :2] @ (start * np.exp(x)) / table[:, 2])
 
     latency, slope = start * np.exp(least_squares(off, np.zeros(2), bounds=(-_FAR, _FAR)).x)
-    return float(latency), float(1.0 / slope)
+    return float(latency), min(float(1.0 / slope), _FASTEST)
 
 
 def predict(probe: Probe, accelerator: Accelerator, constants: Constants | None = None) -> float:

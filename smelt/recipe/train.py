@@ -58,7 +58,7 @@ class Train(Section):
     epochs: Count | Literal["auto"] = "auto"
     """Passes over train. `auto` fits them into the time budget by measured speed, at most `max_epochs`."""
     max_epochs: Count = 8
-    """Upper end of `auto`."""
+    """Upper end of `auto`. A classifier takes fewer where train is large: as many as make 200,000 documents, but three at least."""
     batch_tokens: Annotated[int, Field(ge=8)] = 2048
     """Tokens of a batch, padding included."""
     batch_examples: Count = 64

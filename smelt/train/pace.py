@@ -22,6 +22,8 @@ from smelt.train.rows import Rows
 
 _TRIAL_STEPS, _LEAST_STEPS, _TRIAL_SECONDS = 6, 3, 3.0
 """Of one precision: so many steps; where they take longer than that, fewer. Several processes take all, so that none waits for another."""
+_LEAST_EPOCHS, _SEEN = 3, 200_000
+"""Passes that a classifier may always take, and documents after which it takes no further one."""
 # bf16 has to gain this much before it is taken: below it, the rounding is not worth it.
 _GAIN = 1.1
 
@@ -62,6 +64,14 @@ def _seconds_per_step(network: Network, rows: Examples, section: Train, loss: Lo
     torch.set_rng_state(state)
     laps = np.diff(ticks)
     return float(np.median(laps[1:] if len(laps) > 1 else laps)), len(laps)
+
+
+def most_epochs(section: Train, rows: int) -> int:
+    """Return the upper end of `auto` for a classifier: fewer passes over a large table, so that the falling learning rate is reached.
+
+    Fine-tuning takes three passes in the literature (Devlin et al. 2019); small tables gain by more of them, large ones learn by heart.
+    """
+    return min(section.max_epochs, max(_LEAST_EPOCHS, _SEEN // max(1, rows)))
 
 
 def make_plan(pace: Pace, rows: Examples, section: Train, *, seconds: float, epochs: int | Literal["auto"], most: int) -> Plan:

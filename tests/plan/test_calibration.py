@@ -132,6 +132,15 @@ def test_rates_out_of_reach_are_known_as_disturbed(entry):
     assert disturbed(late, entry_of(late)) > 1.5
 
 
+def test_exchanges_whose_size_does_not_tell_make_an_entry_that_can_be_read_and_are_known_as_disturbed(tmp_path):
+    quiet = measured()
+    late = replace(quiet, exchanges=[replace(one, seconds=0.1) for one in quiet.exchanges])
+    entry, path = entry_of(late), tmp_path / "hardware.json"
+    assert disturbed(late, entry) > 1.5
+    path.write_text(json.dumps(as_json(entry)), encoding="utf-8")
+    assert read_entry(path) == entry
+
+
 def test_one_process_alone_tells_nothing_of_wires():
     alone = entry_of(measured(several=False))
     assert "split_us" not in dict(alone.constants)

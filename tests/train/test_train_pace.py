@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from smelt.recipe.train import Train
 from smelt.train.fit import Plan, cross_entropy
 from smelt.train.loader import epoch_batches
-from smelt.train.pace import Pace, make_plan, measure_pace
+from smelt.train.pace import Pace, make_plan, measure_pace, most_epochs
 
 PACE = Pace(seconds_per_step=2.0, precision="bf16")
 WHOLE = 2**31
@@ -68,3 +69,9 @@ def test_where_steps_are_long_fewer_are_tried_and_as_many_in_each_precision(
     pace = measure_pace(make_cnn(), make_rows(23), section, cross_entropy(0.0))
     assert seen == [taken, taken]
     assert pace == Pace(pytest.approx(seconds), "fp32")
+
+
+@pytest.mark.parametrize(("rows", "passes"), [(0, 8), (25_000, 8), (40_000, 5), (67_000, 3), (10**7, 3)])
+def test_a_large_table_is_passed_over_fewer_times(rows, passes):
+    assert most_epochs(Train(), rows) == passes
+    assert most_epochs(Train(max_epochs=2), rows) == 2
