@@ -42,25 +42,32 @@ class Pick:
 def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
     """Try each student's cheapest export in front of the model that makes the cheapest cascade of it.
 
-    Behind it stands the reference's own cheapest faithful export, or another student's cheapest one, which costs more than twice as much.
+    Behind it stands one of the reference's own exports, or another student's cheapest one, which promises as much by itself as the
+    student in front. There is none where that model is cheaper alone.
     """
     able = [trial for trial in trials if trial.dev_scores is not None and _reads_alike(plan, trial)]
-    own = [trial for trial in able if trial.source == plan.name]
-    faithful = [trial for trial in own if trial.dev_scores is not None and certificate_chance(plan, trial.dev_scores) >= _CHANCE]
     students = list(_cheapest(plan, [trial for trial in able if trial.source != plan.name]).values())
-    behind = [*_cheapest(plan, faithful).values(), *students]
+    behind = [*(trial for trial in able if trial.source == plan.name), *students]
     found = []
     for fast in students:
-        picks = [
-            (slow, pick)
-            for slow in behind
-            if 2 * plan.cost(fast.candidate) < plan.cost(slow.candidate) and (pick := _pick(plan, fast, slow)) is not None
+        better = [
+            slow for slow in behind if _chance(plan, slow) >= _chance(plan, fast) and plan.cost(slow.candidate) > plan.cost(fast.candidate)
         ]
-        if picks:
-            # What a document costs on the average, as far as the parts tell.
-            slow, pick = min(picks, key=lambda one: plan.cost(fast.candidate) + one[1].share * plan.cost(one[0].candidate))
+        picks = [(slow, pick) for slow in better if (pick := _pick(plan, fast, slow)) is not None]
+        slow, pick = min(picks, key=lambda one: _price(plan, fast, *one), default=(None, None))
+        if slow and pick and _price(plan, fast, slow, pick) < plan.cost(slow.candidate):
             found.append(_cascade(plan, fast, slow, pick))
     return found
+
+
+def _chance(plan: Search, trial: Trial) -> float:
+    assert trial.dev_scores is not None
+    return certificate_chance(plan, trial.dev_scores)
+
+
+def _price(plan: Search, fast: Trial, slow: Trial, pick: Pick) -> float:
+    """Return what a document costs on the average, as far as the parts tell."""
+    return plan.cost(fast.candidate) + pick.share * plan.cost(slow.candidate)
 
 
 def _cheapest(plan: Search, trials: Sequence[Trial]) -> dict[str, Trial]:
