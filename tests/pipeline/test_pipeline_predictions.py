@@ -72,7 +72,8 @@ def test_an_answer_that_is_no_label_counts_as_wrong(run: Path):
 
 def test_the_encoder_and_its_students_compete_and_the_file_is_not_timed(run: Path):
     candidates = {one["name"]: one for one in read(run, "frontier.json")["candidates"]}
-    assert set(candidates) == {"reference", "floor", "encoder-onnxruntime-fp32", "depth1-onnxruntime-fp32"}
+    # Whether a cascade of the two would save anything is the clock's to say.
+    assert set(candidates) - {"depth1-cascade"} == {"reference", "floor", "encoder-onnxruntime-fp32", "depth1-onnxruntime-fp32"}
     assert candidates["reference"]["latency_ms_p50"] is None
     assert candidates["reference"]["runtime"] == "predictions"
     assert candidates["encoder-onnxruntime-fp32"]["latency_ms_p50"] > 0

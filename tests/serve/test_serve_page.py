@@ -145,7 +145,7 @@ def test_a_csv_file_is_labelled_and_downloaded(open_page, two, sealed_bundle, tm
         rows.writerows([[number, f'{text}, "so"\nit is'] for number, text in enumerate(texts)])
     page = open_page(two)
     page.set_input_files("#file", str(source))
-    assert page.locator("#column").input_value() == "text"
+    page.wait_for_function("document.getElementById('column').value === 'text'")
     found = labelled(page)
     assert found.suggested_filename == "mine.labelled.csv"
     answered = list(csv.DictReader(io.StringIO(found.path().read_text(encoding="utf-8"))))
