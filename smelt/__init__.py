@@ -8,6 +8,7 @@ Importing loads nothing; each name is fetched when it is used. `run` and `verify
 modules can be called.
 """
 
+import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from smelt.pipeline.run import run
     from smelt.runtime.bundle import open_bundle as load
     from smelt.verify.files import verify
+
+# ONNX Runtime tells its maker of its use unless it is told not to, before it is imported. Who wants that sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["load", "run", "verify"]

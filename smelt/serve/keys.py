@@ -53,6 +53,11 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         found = [Key(str(one["name"]), str(one["sha256"]), tuple(one["scopes"])) for one in kept]
         if any(scope not in get_args(Scope) for key in found for scope in key.scopes):
             raise ValueError(say("unknown scope"))
+    except PermissionError as error:
+        raise UsageFault(
+            say("{path}: may not be read by the user that serves", path=path),
+            step=say("Let the server run as the file's owner, or let its user read the file."),
+        ) from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageFault(
             say("{path}: no file of keys: {reason}", path=path, reason=error), step=say("Make one: smelt key NAME --file {path}", path=path)

@@ -1,5 +1,6 @@
 """The listening socket: opened early, closed without turning away who was let in."""
 
+import contextlib
 import ctypes
 import socket
 import sys
@@ -73,4 +74,5 @@ def let_nobody_in(listener: socket.socket) -> None:
     if sys.platform == "linux":
         program = (_Instruction * len(_NO_BEGINNINGS))(*_NO_BEGINNINGS)
         told = _Program(len(program), ctypes.cast(program, ctypes.POINTER(_Instruction)))
-        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, bytes(told))
+        with contextlib.suppress(OSError):  # some kernels let only root do it; then who is on the way is turned away
+            listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, bytes(told))

@@ -13,6 +13,8 @@ import pytest
 from smelt.cli.main import main
 from smelt.cli.serve import named
 from smelt.errors import UsageFault
+from smelt.serve.keys import read_keys
+from smelt.serve.listener import let_nobody_in
 from tests.serve.conftest import served
 
 
@@ -176,3 +178,32 @@ def test_options_that_make_no_sense_are_refused_with_what_is_accepted(sealed_bun
         code = ended.code
     assert code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_kernel_that_lets_nobody_filter_does_not_keep_the_server_from_ending():
+    class Guarded:
+        def setsockopt(self, *_):
+            raise PermissionError(1, "Operation not permitted")
+
+    let_nobody_in(Guarded())
+
+
+def test_keys_that_may_not_be_read_are_no_missing_keys(tmp_path, monkeypatch):
+    path = tmp_path / "keys.json"
+    path.write_text("[]", encoding="utf-8")
+
+    def refused(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "read_text", refused)
+    with pytest.raises(UsageFault, match="may not be read by the user that serves") as caught:
+        read_keys(path)
+    assert "owner" in caught.value.step
+
+
+def test_onnx_runtime_does_not_tell_its_maker():
+    told = subprocess.run(
+        [sys.executable, "-c", "import os, smelt; print(os.environ['ORT_DISABLE_TELEMETRY'])"],
+        capture_output=True, text=True, check=True, env={key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"},
+    )  # fmt: skip
+    assert told.stdout.strip() == "1"
