@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from smelt.runtime.bundle import open_bundle as load
     from smelt.verify.files import verify
 
-# ONNX Runtime tells its maker of its use unless it is told not to, before it is imported. Who wants that sets the variable to 0.
+# ONNX Runtime tells its maker of its use unless it is told not to, before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"

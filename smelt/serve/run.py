@@ -98,12 +98,14 @@ async def _follow(house: House, server: uvicorn.Server, listener: socket.socket)
 async def _end(house: House, server: uvicorn.Server, listener: socket.socket) -> None:
     """Say that we are not ready; a moment later let nobody in, and answer what was taken on."""
     house.leave()
-    await asyncio.sleep(NOTICE_SECONDS)
-    if not is_member() or leader_is_gone():  # of a crew the leader does that, for all at once
-        let_nobody_in(listener)
-    await asyncio.sleep(CLOSING_SECONDS)
-    house.drain()
-    server.should_exit = True
+    try:
+        await asyncio.sleep(NOTICE_SECONDS)
+        if not is_member() or leader_is_gone():  # of a crew the leader does that, for all at once
+            let_nobody_in(listener)
+        await asyncio.sleep(CLOSING_SECONDS)
+    finally:  # nobody waits for this task: whatever it meets, the server has to end
+        house.drain()
+        server.should_exit = True
 
 
 class _Server(uvicorn.Server):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,8 +15,11 @@ from smelt.cli.main import main
 from smelt.cli.serve import named
 from smelt.errors import UsageFault
 from smelt.serve.keys import read_keys
-from smelt.serve.listener import let_nobody_in
+from smelt.serve.listener import Place, let_nobody_in, listen
 from tests.serve.conftest import served
+
+ATTACH_FILTER, LOCK_FILTER = 26, 44
+"""Of Linux. After the second one no filter can be set, by anybody."""
 
 
 @pytest.fixture
@@ -180,12 +184,20 @@ def test_options_that_make_no_sense_are_refused_with_what_is_accepted(sealed_bun
     assert said in capsys.readouterr().err
 
 
-def test_a_kernel_that_lets_nobody_filter_does_not_keep_the_server_from_ending():
-    class Guarded:
-        def setsockopt(self, *_):
-            raise PermissionError(1, "Operation not permitted")
-
-    let_nobody_in(Guarded())
+@pytest.mark.skipif(sys.platform != "linux", reason="packet filters of Linux")
+def test_a_kernel_that_refuses_the_filter_leaves_the_listener_as_it_is():
+    with listen(Place(port=0)) as listener:
+        let_nobody_in(listener)
+        with pytest.raises(TimeoutError):
+            socket.create_connection(listener.getsockname(), timeout=0.2)
+    with listen(Place(port=0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, LOCK_FILTER, 1)
+        with pytest.raises(PermissionError):
+            listener.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, bytes(16))
+        let_nobody_in(listener)
+        with socket.create_connection(listener.getsockname(), timeout=5):
+            accepted, _ = listener.accept()
+            accepted.close()
 
 
 def test_keys_that_may_not_be_read_are_no_missing_keys(tmp_path, monkeypatch):
