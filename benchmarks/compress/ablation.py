@@ -2,8 +2,8 @@
 
     python benchmarks/compress/ablation.py --data FOLDER [--text COL] [--label COL] [--set a.b=c] [--quick] [--out DIR]
 
-One reference is trained; for each row of the table a copy of its run searches with one setting changed. Accuracy and agreement are
-counted on confirm (carve it from train: `--set data.splits.confirm=0.3`), each with a 95 % interval, and the paired difference to the
+One reference is trained; for each row of the table a copy of its run searches with one setting changed. Accuracy, with a 95 % interval,
+and agreement are counted on confirm (carve it from train: `--set data.splits.confirm=0.3`), and the paired difference of accuracy to the
 first row of its kind. Costs the reference's training, and per row up to two thirds of `budget_minutes`; `--quick` teaches two epochs.
 Rows that stand in the folder are not done again.
 """

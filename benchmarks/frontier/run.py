@@ -86,7 +86,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--label", help="column of the labels")
     parser.add_argument("--model", type=Path, help="a fine-tuned classifier, compressed without a recipe")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="a.b=c", help="change one value of the recipe")
-    parser.add_argument("--quick", action="store_true", help="a budget of 8 minutes, at most 20 in all")
+    parser.add_argument("--quick", action="store_true", help="a budget of 8 minutes: about 20 in all, more where documents are long")
     parser.add_argument("--out", type=Path, help="where run, table and results go; default runs/frontier/<data>")
     options = parser.parse_args()
     options.out = options.out or Path("runs") / "frontier" / options.data.stem

@@ -10,6 +10,7 @@ from smelt.cli.init import facts_of
 from smelt.data.inspect import inspect
 from smelt.errors import DataFault, UsageFault
 from smelt.language import say
+from smelt.models.folder import own_length
 from smelt.pipeline.answer import answer_file
 from smelt.recipe.scaffold import run_name, scaffold
 from smelt.run.disk import Disk, write_file
@@ -39,7 +40,7 @@ def main(options: argparse.Namespace) -> int:
     data = _answered(options, model, folder) if options.unlabeled else Path(options.data)
     found = inspect(data, options.text, "prediction" if options.unlabeled else options.label)
     facts = facts_of(found, os.path.relpath(data, folder))
-    facts = replace(facts, weights=os.path.relpath(model, folder), answered=options.unlabeled)
+    facts = replace(facts, weights=os.path.relpath(model, folder), answered=options.unlabeled, reads=own_length(model))
     write_file(target, scaffold(facts, name=name, recipe=str(target)).encode(), Disk())
     options.recipe, options.out, options.command = str(target), str(folder), "run"
     return run.main(options)

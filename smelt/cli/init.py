@@ -10,7 +10,8 @@ from smelt.language import say
 from smelt.recipe.scaffold import DataFacts, run_name, scaffold
 from smelt.run.disk import Disk, write_file
 
-_MOSTLY_CJK = 0.3
+_MOSTLY_OTHER = 0.3
+"""Share of characters of another alphabet above which texts are not taken for English. Fraction."""
 
 
 def main(options: argparse.Namespace) -> int:
@@ -39,6 +40,8 @@ def main(options: argparse.Namespace) -> int:
         print(say("{path}: {rows:,} documents in '{text}'", path=target, rows=found.rows, text=found.text))
     if found.bad_rows:
         print(say("{n:,} rows cannot be used; `smelt check` shows them", n=found.bad_rows))
+    for name in found.unlabelled:
+        print(say("{name}: no labels in it, so it is not used; a share of train takes its place", name=name))
     print(say("next    smelt check {recipe}", recipe=target))
     return 0
 
@@ -54,7 +57,7 @@ def facts_of(found: Inspection, path: str) -> DataFacts:
         characters_p50=found.characters_p50,
         characters_p95=found.characters_p95,
         cjk_share=found.cjk_share,
-        english=found.cjk_share <= _MOSTLY_CJK,
+        english=found.other_share <= _MOSTLY_OTHER,
         train=found.train,
         dev=found.dev,
         confirm=found.confirm,

@@ -51,7 +51,11 @@ def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
     found = []
     for fast in students:
         better = [
-            slow for slow in behind if _chance(plan, slow) >= _chance(plan, fast) and plan.cost(slow.candidate) > plan.cost(fast.candidate)
+            slow
+            for slow in behind
+            if _chance(plan, slow) >= _chance(plan, fast)
+            and plan.cost(slow.candidate) > plan.cost(fast.candidate)
+            and _fits(plan, fast, slow)
         ]
         picks = [(slow, pick) for slow in better if (pick := _pick(plan, fast, slow)) is not None]
         slow, pick = min(picks, key=lambda one: _price(plan, fast, *one), default=(None, None))
@@ -63,6 +67,12 @@ def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
 def _chance(plan: Search, trial: Trial) -> float:
     assert trial.dev_scores is not None
     return certificate_chance(plan, trial.dev_scores)
+
+
+def _fits(plan: Search, fast: Trial, slow: Trial) -> bool:
+    """Say whether both together keep the recipe's limit of bytes."""
+    limit = plan.section.limits.size_bytes
+    return limit == "none" or (fast.candidate.size_bytes or 0) + (slow.candidate.size_bytes or 0) <= limit
 
 
 def _price(plan: Search, fast: Trial, slow: Trial, pick: Pick) -> float:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from smelt.compress.cascade import cascades
 from smelt.compress.halving import Survivor, halve, side_by_side, teach_elsewhere, training_of
+from smelt.compress.limits import breaches
 from smelt.compress.linear import try_linear
 from smelt.compress.stages import Taught, answers_to_more, student_stage, transfer_stage
 from smelt.compress.students import auto_students, names_of, steps_of
-from smelt.compress.tokens import prune_tokens
+from smelt.compress.tokens import check_vocabulary, prune_tokens
 from smelt.compress.trial import Formats, Search, Training, Trial, certificate_chance, try_formats
 from smelt.errors import UsageFault
 from smelt.language import say
@@ -25,6 +26,8 @@ _LOG = logging.getLogger("smelt")
 _LOST_IN_INT8 = 0.01
 """Accuracy on dev that int8 may cost before a student is taught to round. Fraction."""
 
+_FEWER = "used"
+"""As `compress.vocabulary` calls it."""
 _LEAST_ROUNDING = 0.25
 """Of what a student took, teaching it to round has at least so much time: it is wanted where int8 is lost otherwise."""
 
@@ -93,7 +96,23 @@ def _export(plan: Search, name: str, section: NetworkStudent, taught: Taught, ow
                   score=taught.dev_score, least=plan.least_dev_score)  # fmt: skip
         return [_untried(name, steps, taught.dev_score, why)]
     most = 1 if hopeless and plan.section.search == "auto" else None
-    return try_formats(plan, name, _exported(plan, taught.model), steps, Formats(own=own, live=taught.dev_score, most=most))
+    found = try_formats(plan, name, _exported(plan, taught.model), steps, Formats(own=own, live=taught.dev_score, most=most))
+    return found + _with_fewer_tokens(plan, name, taught.model, steps, found)
+
+
+def _with_fewer_tokens(plan: Search, name: str, model: Model, steps: Sequence[str], found: Sequence[Trial]) -> list[Trial]:
+    """Try the smallest format again with the tokens of train alone, where bytes are limited and no format keeps the limit."""
+    sizes = {trial.form: trial.candidate.size_bytes or 0 for trial in found if trial.form and trial.dev_scores is not None}
+    limit = plan.section.limits.size_bytes
+    if limit == "none" or plan.section.vocabulary == "used" or min(sizes.values(), default=0) <= limit:
+        return []
+    try:
+        check_vocabulary(model.codec.encoder)
+    except UsageFault:
+        return []
+    smallest = min(sizes, key=lambda form: sizes[form])
+    formats = Formats(only=smallest, vocabulary=f"-{_FEWER}")
+    return try_formats(plan, name, prune_tokens(model, plan.rows), [*steps, "vocabulary: tokens of train"], formats)
 
 
 def _exported(plan: Search, model: Model) -> Model:
@@ -144,7 +163,7 @@ def _best(plan: Search, name: str, trials: Sequence[Trial]) -> float:
 
 def _worth(plan: Search, trial: Trial, trials: Sequence[Trial]) -> float:
     """Return the chance of a certificate, times what it would be worth beside the costliest of all trials."""
-    if trial.dev_scores is None:
+    if trial.dev_scores is None or breaches(trial.candidate, plan.section.limits):
         return 0.0
     highest = max(plan.cost(one.candidate) for one in trials if one.dev_scores is not None)
     return certificate_chance(plan, trial.dev_scores) * worth(plan.cost(trial.candidate), highest)

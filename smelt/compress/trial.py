@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from smelt.compress.limits import breaches
 from smelt.errors import BundleFault, EnvironmentFault, SmeltError, UsageFault
 from smelt.export.bundle import Probe, check_parity, split_format, write_bundle
 from smelt.export.formats import formats_of
@@ -130,6 +131,8 @@ class Formats:
     """Accuracy of the live network on dev."""
     most: int | None = None
     only: Format | None = None
+    vocabulary: str = ""
+    """What is added to the name of a network with fewer tokens."""
 
 
 _EVERY = Formats()
@@ -144,27 +147,27 @@ def try_formats(plan: Search, student: str, model: Model, steps: Sequence[str], 
     trials: list[Trial] = []
     for form in possible[: formats.most]:
         if not _pointless(plan, form, known, formats.live, trials):
-            trials.append(_trial(plan, student, model, steps, form))
+            trials.append(_trial(plan, student, model, steps, form, formats.vocabulary))
     return trials
 
 
 def _pointless(plan: Search, form: Format, known: Mapping[str, float], live: float, trials: Sequence[Trial]) -> bool:
     """Say whether a format cannot be on the frontier: formats cost a student in proportion to what they cost the reference."""
     tried = {trial.form: trial.candidate for trial in trials if trial.form and trial.form in known and trial.dev_scores is not None}
-    if form not in known or not tried:
+    if form not in known or not tried or all(breaches(candidate, plan.section.limits) for candidate in tried.values()):
         return False
     best = min(tried, key=lambda one: plan.cost(tried[one]))
     faithful = max(candidate.dev_score or 0.0 for candidate in tried.values()) >= live - _FAITHFUL
     return faithful and known[form] / known[best] > _WORTH_TRYING
 
 
-def _trial(plan: Search, student: str, model: Model, steps: Sequence[str], form: Format) -> Trial:
-    name = f"{student}-{form}"
+def _trial(plan: Search, student: str, model: Model, steps: Sequence[str], form: Format, vocabulary: str) -> Trial:
+    name = f"{student}{vocabulary}-{form}"
     runtime, precision = split_format(form)
     steps = [*steps, *([f"quantize: {precision}"] if precision != "fp32" else [])]
     inputs = plan.inputs | {
-        "student": student, "format": form, "calibration_rows": plan.section.calibration_rows, "vocabulary": plan.section.vocabulary,
-        "column": plan.text_column, "machine": machine(),
+        "student": student, "format": form, "calibration_rows": plan.section.calibration_rows,
+        "vocabulary": vocabulary or plan.section.vocabulary, "column": plan.text_column, "machine": machine(),
         "model": plan.run.digest("train" if student == plan.name else f"compress/{student}"),
         "code": code_version("models", "tasks", "export", "runtime", "compress/trial.py", "compress/tokens.py"),
     }  # fmt: skip

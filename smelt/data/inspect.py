@@ -2,6 +2,7 @@
 
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -10,15 +11,15 @@ import numpy as np
 
 from smelt.data.files import DEV_NAMES, find_split, split_files
 from smelt.data.formats import Format, open_table, require_format
-from smelt.data.rows import Record, Role, Row, Table, check_row, cjk_characters, excerpt, label_name, missing_column
+from smelt.data.rows import Record, Role, Row, Table, check_row, cjk_characters, excerpt, label_name, missing_column, other_characters
 from smelt.data.staging import MAX_LABELS
 from smelt.errors import DataFault
 from smelt.language import say
 
 _TEXTS = ("text", "sentence", "content", "review", "document", "utterance", "文本", "内容", "正文", "评论", "句子")
 _LABELS = ("label", "labels", "intent", "category", "class", "sentiment", "topic", "target", "标签", "类别", "分类", "意图", "情感")
-_SAMPLE = 2000
-"""Rows from which columns are guessed."""
+_SAMPLE, _LOOKED = 2_000, 100_000
+"""Rows from which columns are guessed, spread over as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +44,14 @@ class Inspection:
     characters_max: int
     cjk_share: float
     """Share of Chinese, Japanese and Korean characters. Fraction."""
+    other_share: float
+    """Share of characters of any alphabet but the Latin one. Fraction."""
     train: str | None
     """Name of the training split in a folder; None for a single file."""
     dev: str | None
     confirm: str | None
+    unlabelled: tuple[str, ...] = ()
+    """Files of the folder that have no labels, as the test files of contests, and are not used."""
 
 
 def inspect(path: Path, text: str | None = None, label: str | None = None, *, labelled: bool = True) -> Inspection:
@@ -72,7 +77,8 @@ def inspect(path: Path, text: str | None = None, label: str | None = None, *, la
         reason = seen.reason or say("no rows")
         raise DataFault(say("{path}: no row of {n:,} can be used: {reason}", path=file, n=seen.bad_rows, reason=reason))
     median, high = np.percentile(np.frombuffer(seen.characters, np.int32), [50, 95])
-    names = {role: found.stem for role, found in files.items()}
+    unlabelled = [role for role, found in files.items() if role != "train" and label and not _is_labelled(found, label)]
+    names = {role: found.stem for role, found in files.items() if role not in unlabelled}
     return Inspection(
         format=require_format(file),
         encoding=table.encoding,
@@ -86,10 +92,17 @@ def inspect(path: Path, text: str | None = None, label: str | None = None, *, la
         characters_p95=int(high),
         characters_max=max(seen.characters),
         cjk_share=seen.cjk / sum(seen.characters),
+        other_share=seen.other / sum(seen.characters),
         train=names.get("train"),
         dev=names.get("dev"),
         confirm=names.get("confirm"),
+        unlabelled=tuple(files[role].name for role in unlabelled),
     )
+
+
+def _is_labelled(path: Path, label: str) -> bool:
+    """Say whether a split can judge: it has the column, and more than one value in it."""
+    return len({str(value) for value in _sample(open_table(path)).get(label, ())}) > 1
 
 
 @dataclass(slots=True)
@@ -99,6 +112,7 @@ class _Seen:
     characters: "array[int]" = field(default_factory=lambda: array("i"))
     labels: Counter[str | float] = field(default_factory=Counter)
     cjk: int = 0
+    other: int = 0
     bad_rows: int = 0
     reason: str = ""
 
@@ -110,6 +124,7 @@ def _read(table: Table, text: str, label: str) -> _Seen:
         if isinstance(row, Row):
             seen.characters.append(len(row.text))
             seen.cjk += cjk_characters(row.text)
+            seen.other += other_characters(row.text)
             seen.labels[row.label] += 1
         else:
             seen.bad_rows += 1
@@ -147,8 +162,14 @@ def _split_names(path: Path) -> dict[Role, Path]:
 
 
 def _sample(table: Table) -> dict[str, list[object]]:
-    """Return the values of the first rows by column, None aside."""
-    rows = [record.values for record in islice(table.records(table.columns), _SAMPLE) if isinstance(record, Record)]
+    """Return the values of some rows by column, None aside; spread, since a file may be sorted by its labels."""
+    rows: list[Sequence[object]] = []
+    step = 1
+    for number, record in enumerate(islice(table.records(table.columns), _LOOKED)):
+        if isinstance(record, Record) and number % step == 0:
+            rows.append(record.values)
+        if len(rows) > _SAMPLE:
+            rows, step = rows[::2], 2 * step
     return {name: [row[place] for row in rows if row[place] is not None] for place, name in enumerate(table.columns)}
 
 

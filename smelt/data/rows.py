@@ -16,6 +16,9 @@ Role = Literal["train", "dev", "confirm"]
 ROLES: tuple[Role, ...] = ("train", "dev", "confirm")
 MAX_CHARACTERS = 1_000_000
 """Longest document. What is longer is a parsing accident, or an attack."""
+_NOT_LATIN = re.compile(
+    "[\u0370-\u1dff\u2c00-\u2dff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ud7af\uf900-\ufdff\U00020000-\U0003ffff]"
+)
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
@@ -127,6 +130,11 @@ def text_fault(text: object) -> str:
 def label_name(label: str | float, *, whole: bool) -> str:
     """Spell a label: floats as whole numbers if all of them are (`whole`)."""
     return label if isinstance(label, str) else str(int(label)) if whole else repr(label)
+
+
+def other_characters(text: str) -> int:
+    """Count the characters of alphabets other than the Latin one: Greek, Cyrillic, Arabic, Indian ones, Thai, Chinese and so on."""
+    return 0 if text.isascii() else len(_NOT_LATIN.findall(text))
 
 
 def cjk_characters(text: str) -> int:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from smelt.errors import EnvironmentFault
 from smelt.language import say
@@ -94,7 +94,8 @@ class Crew:
     """Processes. Where they differ, as many as the cluster has room for."""
     threads: int
     """CPUs of each."""
-    gpu: bool
+    device: Literal["auto", "cpu", "cuda"]
+    """One GPU each with `cuda`, and with `auto` where the cluster has them: the node that asks need not have one."""
     folder: Path
     """Where they meet and leave news, seen by all."""
 
@@ -111,7 +112,7 @@ def train_on_cluster(crew: Crew, section: RayLaunch, hear: Hear) -> list[dict]:
         The faults that processes told of; a person has to mend them, and starting again is of no use.
 
     Raises:
-        EnvironmentFault: there is no cluster, or processes died more often than the section allows.
+        EnvironmentFault: there is no cluster, too few GPUs in it, or processes died more often than the section allows.
     """
     crew.folder.mkdir(parents=True, exist_ok=True)
     for name in (NEWS, FAULTS):
@@ -119,6 +120,7 @@ def train_on_cluster(crew: Crew, section: RayLaunch, hear: Hear) -> list[dict]:
     with cluster(section.address) as ray, _heard(crew.folder / NEWS, hear):
         if section.address == LOCAL:
             _require_room(ray, crew.fewest, crew.threads)
+        on_gpu = wants_gpus(crew, ray.cluster_resources())
         from ray.train import FailureConfig, RunConfig, ScalingConfig  # pyright: ignore[reportMissingImports]  an extra
         from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer  # pyright: ignore[reportMissingImports]  an extra
         from ray.train.v2.api.exceptions import TrainingFailedError  # pyright: ignore[reportMissingImports]  an extra
@@ -128,8 +130,8 @@ def train_on_cluster(crew: Crew, section: RayLaunch, hear: Hear) -> list[dict]:
             train_loop_config=dict(crew.told),
             scaling_config=ScalingConfig(
                 num_workers=crew.most if crew.fewest == crew.most else (crew.fewest, crew.most),
-                resources_per_worker={"CPU": crew.threads} | ({"GPU": 1} if crew.gpu else {}),
-                use_gpu=crew.gpu,
+                resources_per_worker={"CPU": crew.threads} | ({"GPU": 1} if on_gpu else {}),
+                use_gpu=on_gpu,
                 elastic_resize_monitor_interval_s=section.resize_seconds,
             ),
             run_config=RunConfig(
@@ -148,6 +150,25 @@ def train_on_cluster(crew: Crew, section: RayLaunch, hear: Hear) -> list[dict]:
                 say("the training on Ray failed: {reason}", reason=reason), step=say("The same command goes on from the last checkpoint.")
             ) from error
     return _told(crew.folder / FAULTS)
+
+
+def wants_gpus(crew: Crew, resources: Mapping[str, float]) -> bool:
+    """Say whether each process is to have a GPU.
+
+    Args:
+        crew: what is trained.
+        resources: of the whole cluster, as Ray names and counts them.
+
+    Raises:
+        EnvironmentFault: they are asked for, and the cluster has too few.
+    """
+    found = int(resources.get("GPU", 0))
+    if crew.device == "cuda" and found < crew.fewest:
+        raise EnvironmentFault(
+            say("the Ray cluster has {found} GPUs, and train.device: cuda wants one for each of {n} processes", found=found, n=crew.fewest),
+            step=say("Take fewer processes, device: auto, or a larger cluster."),
+        )
+    return crew.device != "cpu" and found >= crew.fewest
 
 
 def join_crew(folder: Path) -> int:

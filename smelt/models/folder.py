@@ -46,6 +46,8 @@ _BITS = {
     "U64": 64, "I64": 64, "F64": 64,
 }  # fmt: skip
 _MAX_JSON_BYTES = 64 << 20
+_SHORTEST, _LONGEST = 4, 1 << 20
+"""Tokens. Tokenizers without a limit write numbers such as 1e30."""
 _MAX_HEADER_BYTES = 100 << 20
 _HUB_FILES = (
     "config.json",
@@ -75,6 +77,23 @@ def find_weights(weights: str, revision: str) -> Path:
         folder = _from_hub(weights, revision)
     check_folder(folder)
     return folder
+
+
+def own_length(folder: Path) -> int | None:
+    """Return how many tokens of a text a checked model folder reads by what it says of itself; None where it says nothing."""
+    facts = {name: _facts(folder / name) for name in ("config.json", "tokenizer_config.json")}
+    said = [facts["config.json"].get("max_position_embeddings"), facts["tokenizer_config.json"].get("model_max_length")]
+    lengths = [length for length in said if type(length) is int and _SHORTEST <= length <= _LONGEST]
+    return min(lengths, default=None)
+
+
+def _facts(path: Path) -> dict:
+    """Return what a JSON file says; nothing where there is none, or no object in it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() and path.stat().st_size <= _MAX_JSON_BYTES else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def check_folder(folder: Path) -> None:

@@ -169,6 +169,8 @@ def clip(network: nn.Module, longest: float, world: World) -> None:
     if world.section.tensor == world.section.pipeline == 1:
         torch.nn.utils.clip_grad_norm_(network.parameters(), longest)
         return
+    for parameter in network.parameters():
+        parameter.grad = _whole(parameter.grad)
     twin = network.twin if isinstance(network, Staged) else None
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
     # What two stages hold a copy of counts once.
@@ -178,8 +180,19 @@ def clip(network: nn.Module, longest: float, world: World) -> None:
         gradient.mul_(min(1.0, longest / (length + _TINY)))
 
 
+def _whole(gradient: Tensor | None) -> Tensor | None:
+    """Add up a gradient of which each process has seen the tokens of its own, as those of norms that work by token."""
+    if not isinstance(gradient, DTensor) or not any(placement.is_partial() for placement in gradient.placements):
+        return gradient
+    return gradient.redistribute(placements=[Replicate() if one.is_partial() else one for one in gradient.placements])
+
+
 def _squares(gradients: list[Tensor]) -> float:
-    """Return the sum of the squares of all entries. Processes exchange one number per way that matrices are spread, not per matrix."""
+    """Return the sum of the squares of all entries. Processes exchange one number per way that matrices are spread, not per matrix.
+
+    Args:
+        gradients: added up over the processes (`_whole`), spread or not.
+    """
     spread: dict[tuple[DeviceMesh | None, tuple[int, ...]], list[Tensor]] = {}
     for one in gradients:
         if isinstance(one, DTensor):

@@ -71,6 +71,11 @@ class World:
         """Place of this process in the pipeline."""
         return self.rank // (self.section.tensor * self.readers)
 
+    @property
+    def stream(self) -> int:
+        """Which stream of random numbers is this process's: those that split matrices between them drop out the same units."""
+        return self.rank // self.section.tensor
+
     def share(self, count: int) -> NDArray[np.int64]:
         """Return which of a batch's examples this process works on. Over all readers each occurs once; one may have none."""
         return np.array_split(np.arange(count), self.readers)[self.reader]
@@ -143,8 +148,9 @@ def join(section: Parallel, wanted: torch.device, timeout_seconds: float, name: 
                 pipeline=section.pipeline),
             step=say("Start as many processes as that, or change parallel.replicate."),
         )  # fmt: skip
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if wanted.type == "cuda" else torch.device("cpu")
-    if device.type == "cuda":
+    device = torch.device("cpu")
+    if wanted.type == "cuda":  # Ray shows each process its own GPU alone
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         torch.cuda.set_device(device)
     timeout = timedelta(seconds=timeout_seconds)
     backend = "nccl" if device.type == "cuda" else "gloo"

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
+from smelt.compress.limits import breaches
 from smelt.compress.trial import Trial
 from smelt.data.dataset import Dataset
 from smelt.language import say
 from smelt.pipeline.context import Context
 from smelt.pipeline.cost import cost_of
-from smelt.pipeline.limits import breaches
 from smelt.pipeline.reference import DEV, Reference
 from smelt.tasks.classify import load_codec
 from smelt.types import Candidate, Timing, Verdict

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from smelt.compress.limits import breaches, nearest_miss
 from smelt.data.dataset import Split
 from smelt.language import say
 from smelt.models.session import LiveSession
 from smelt.pipeline.context import Context
 from smelt.pipeline.frontier import Bench, cost, floor_dev, frontier, reference_cost
-from smelt.pipeline.limits import breaches, nearest_miss
 from smelt.recipe.verify import Auroc
 from smelt.run.disk import write_file
 from smelt.run.folder import code_version

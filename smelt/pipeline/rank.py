@@ -101,11 +101,11 @@ def _on_cluster(context: Context, section: RayLaunch, folder: Path) -> None:
     Raises:
         SmeltError: the fault that one of them told of.
     """
-    parallel, device = context.recipe.parallel, find_device((context.recipe.train or Train()).device)
+    parallel = context.recipe.parallel
     crew = Crew(
         work=ray_worker, told={"run": str(context.run.path.resolve()), "folder": str(folder.resolve())},
         fewest=parallel.processes if section.fewest == "all" else section.fewest, most=parallel.processes, threads=section.threads,
-        gpu=device.type == "cuda", folder=folder,
+        device=(context.recipe.train or Train()).device, folder=folder,
     )  # fmt: skip
     for told in train_on_cluster(crew, section, hearing(context.watch)):
         raise fault_of(told["fault"])

@@ -26,6 +26,7 @@ from smelt.pipeline.judge import Judgment, judge
 from smelt.pipeline.language import judge_language, refuse_other_stages, train_language
 from smelt.pipeline.language_job import language_task
 from smelt.pipeline.rank import wait_for_orders
+from smelt.pipeline.reach import foretold
 from smelt.pipeline.reference import fit_floor, train_reference
 from smelt.pipeline.ship import ship
 from smelt.pipeline.team import Team
@@ -44,7 +45,6 @@ from smelt.runtime.isa import cores, cpu_name, isa
 from smelt.train.fit import Step
 from smelt.train.session import Facts
 from smelt.types import Verdict
-from smelt.verify.requirements import foresee
 
 Done = TypeVar("Done")
 _PACKAGES = ("smelt", "torch", "transformers", "tokenizers", "openvino", "nncf", "onnx", "onnxruntime", "scikit-learn", "numpy", "scipy")
@@ -190,8 +190,8 @@ class _Sitting:
             return self.result(None)
         if task := language_task(context):
             return self.run_language(until, dataset, task)
-        for told in foresee(context.recipe.verify.also, dataset.facts["splits"]["confirm"]["labels"], context.recipe.verify.confidence):
-            context.watch.stage("data", told)
+        for told in foretold(context.recipe, dataset):
+            context.watch.stage("data", say("warning: {warning}", warning=told))
         more = more_texts(context, dataset)
         floor = self.timed("train", lambda: fit_floor(context, dataset))
         reference = self.timed("train", lambda: train_reference(context, dataset))

@@ -43,6 +43,8 @@ class DataFacts:
     """Folder of a classifier that is fine-tuned already; None where one is to be trained."""
     answered: bool = False
     """Whether the labels are that classifier's own answers."""
+    reads: int | None = None
+    """Tokens of a text that the classifier reads; None where it does not say so."""
 
 
 def scaffold(facts: DataFacts, *, name: str, recipe: str) -> str:
@@ -73,7 +75,10 @@ def _head(facts: DataFacts, recipe: str) -> list[str]:
         return [f"# {line}" for line in lines]
     lines = [
         say("Gives a text one of {labels} labels, learned from {rows} rows.", labels=facts.labels, rows=facts.rows),
-        say("Costs about {minutes} minutes of training and search on this machine.", minutes=BUDGET_MINUTES),
+        say(
+            "Costs about {minutes} minutes of training and search on this machine; timing and the certificate come on top.",
+            minutes=BUDGET_MINUTES,
+        ),
         say("Score to expect: unknown until the first `smelt run {recipe}`.", recipe=shown),
         say("Command: smelt run {recipe}", recipe=shown),
     ]
@@ -147,7 +152,9 @@ def _model(facts: DataFacts) -> list[str]:
             f"  max_tokens: {_max_tokens(facts)}  # {say('longer texts are cut into pieces')}",
         ]
     tokens = say("the rest of a longer text is cut off; half of the texts have {p50} characters or fewer", p50=facts.characters_p50)
-    return ["model:", f"{lines[0]}  # {comment}", *lines[1:], f"  max_tokens: {_max_tokens(facts)}  # {tokens}"]
+    if facts.weights and facts.reads:
+        tokens = say("as many as the model says that it reads")
+    return ["model:", f"{lines[0]}  # {comment}", *lines[1:], f"  max_tokens: {facts.reads or _max_tokens(facts)}  # {tokens}"]
 
 
 def _max_tokens(facts: DataFacts) -> int:

@@ -19,7 +19,7 @@ def claim_limits(verdict: Verdict, openings: int = 0) -> list[str]:
         + " "
         + say("Int8 and bf16 arithmetic may round otherwise on another processor; verify again there."),
         say("Labels are taken as true: where they are wrong, both models are judged wrongly."),
-        say("It is about accuracy over all classes together. A small class can lose more than the margin: see the table of classes."),
+        _about_classes(verdict),
         _about_confidence(verdict),
         say("Speed and memory were measured on this machine. Elsewhere the ratios differ."),
     ]
@@ -30,6 +30,12 @@ def claim_limits(verdict: Verdict, openings: int = 0) -> list[str]:
             + say("Models that were chosen after a look at it would be favored.")
         )
     return told
+
+
+def _about_classes(verdict: Verdict) -> str:
+    if any(one.kind == "recall" and one.label is not None for one in verdict.requirements):
+        return say("Classes whose recall was not asked for in verify.also can lose more than the margin: see the table of classes.")
+    return say("It is about accuracy over all classes together. A small class can lose more than the margin: see the table of classes.")
 
 
 def _about_confidence(verdict: Verdict) -> str:

@@ -1,6 +1,7 @@
 """Put bytes on disk so that a crash at any moment leaves either the old state or the new one, never a mixture.
 
-Every write, fsync and rename of a run goes through a `Disk`. Tests pass one that dies at the n-th of them.
+Whatever makes a result appear (its manifest, fsync, rename) goes through a `Disk`, and tests pass one that dies at the n-th of them. What
+libraries write first (shards of a checkpoint, tables, graphs) lies in a work folder that nothing reads before it is committed.
 """
 
 import hashlib

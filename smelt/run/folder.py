@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -16,6 +17,7 @@ from smelt.errors import EnvironmentFault
 from smelt.language import say
 from smelt.run.disk import MANIFEST, Disk, commit_folder, io_fault, read_json, read_manifest, sha256_file, write_json
 
+_LOG = logging.getLogger("smelt")
 _PACKAGE = Path(__file__).resolve().parent.parent
 _WORK = ".work"
 
@@ -41,6 +43,7 @@ class RunFolder:
         if self.is_done(place, mark):
             return target
         work = self.path / _WORK / f"{place.replace('/', '-')}-{mark[:16]}"
+        self._tell_of_others(place, work)
         result = work / "result"
         shutil.rmtree(result, ignore_errors=True)
         started = time.time()
@@ -52,6 +55,20 @@ class RunFolder:
         commit_folder(result, target, {"fingerprint": mark, "seconds": round(time.time() - started, 3)}, self.disk)
         shutil.rmtree(work, ignore_errors=True)
         return target
+
+    def _tell_of_others(self, place: str, work: Path) -> None:
+        """Say that a whole stage begins anew, since what it follows from is not what it was."""
+        if "/" in place or work.is_dir():
+            return
+        if read_manifest(self.path / place) is not None:
+            _LOG.warning("%s", say("{place}: recipe, data or code are not those that {path} was made from; it is made again",
+                                   place=place, path=self.path / place))  # fmt: skip
+        for other in (path for path in sorted((self.path / _WORK).glob(f"{place}-*")) if path.is_dir()):
+            told = say(
+                "{place}: {path} is unfinished work for another recipe, other data or code; it stays, and this begins anew",
+                place=place, path=other,
+            )  # fmt: skip
+            _LOG.warning("%s", told)
 
     def file(self, name: str, inputs: Mapping[str, object], write: Callable[[Path], None]) -> Path:
         """Return a finished single file; let `write` put it there atomically unless it stands there for the same inputs.

@@ -87,7 +87,7 @@ class Checkpoints:
         """
         self.wait()
         tensors = {name: tensor.detach().clone() for name, tensor in _tensors(self._learner, best)}
-        words = json.dumps(asdict(progress))
+        words = json.dumps(asdict(progress) | {"degrees": _degrees(self._learner.world)})
         work = self._folder / _NEXT
         if self._learner.world.leads:
             shutil.rmtree(work, ignore_errors=True)
@@ -118,7 +118,7 @@ class Checkpoints:
     def load(self) -> tuple[Progress, dict[str, Tensor]] | None:
         """Restore the newest whole checkpoint into network, optimizer and torch's random state; say which damaged ones are passed over.
 
-        It may have been written by any number of processes, and spread in any way. A process that was not among them begins a random state.
+        It may have been written by any number of processes, and spread in any way. Spread in another way, all begin new random states.
 
         Returns:
             Progress and the best epoch's weights; None if there is no whole checkpoint.
@@ -130,10 +130,15 @@ class Checkpoints:
         folder = self._folder / f"step-{step:09d}"
         tensors = _places(self._learner, stored_tensors(folder))
         fill_tensors(tensors, folder, self._group)
-        progress = Progress(**json.loads((folder / _PROGRESS).read_text(encoding="utf-8")))
+        facts = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+        spread_alike = facts.pop("degrees", None) == _degrees(world)
+        progress = Progress(**facts)
         self._learner.network.load_state_dict(_under(tensors, "model."))
         _restore_optimizer(self._learner, _under(tensors, "optimizer."))
-        _restore_random(tensors, progress, device_of(self._learner.network), world.rank)
+        if spread_alike:
+            _restore_random(tensors, device_of(self._learner.network), world.rank)
+        else:  # those that split matrices now had random numbers of their own
+            torch.manual_seed(_NEWCOMER * progress.step + world.stream)
         return progress, _under(tensors, "best.")
 
     def _newest(self) -> int:
@@ -189,13 +194,16 @@ def _restore_optimizer(learner: Learner, tensors: dict[str, Tensor]) -> None:
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
 
 
-def _restore_random(tensors: dict[str, Tensor], progress: Progress, device: torch.device, rank: int) -> None:
-    if f"random.{rank}" not in tensors:
-        torch.manual_seed(_NEWCOMER * progress.step + rank)
-        return
+def _restore_random(tensors: dict[str, Tensor], device: torch.device, rank: int) -> None:
     torch.set_rng_state(tensors[f"random.{rank}"])
     if f"random_cuda.{rank}" in tensors and device.type == "cuda":
         torch.cuda.set_rng_state(tensors[f"random_cuda.{rank}"])
+
+
+def _degrees(world: World) -> list[int]:
+    """Return copies, shards, split matrices and stages."""
+    section = world.section
+    return [section.copies, section.shard, section.tensor, section.pipeline]
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

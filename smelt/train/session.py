@@ -80,7 +80,7 @@ def train(job: Job, work: Path, disk: Disk) -> Progress:
     if adapter != "none":
         add_adapters(job.network, adapter, job.section.seed)
     plan = _plan(job, work, disk)
-    torch.manual_seed(job.section.seed + job.world.reader)
+    torch.manual_seed(job.section.seed + job.world.stream)
     job.network.to(find_device(job.section.device))
     flops = count_flops(job.network)
     placed = place(job.network, job.world, plan.precision)

@@ -6,6 +6,7 @@ P(only the reference right) <= P(answers differ), so a bound of the second is on
 import math
 
 from scipy.special import bdtr, betaincinv, ndtri
+from scipy.stats import binom
 
 
 def p_value(changed: int, n: int, margin: float) -> float:
@@ -69,6 +70,18 @@ def sample_size(margin: float, disagreement: float, confidence: float, power: fl
     while (most := most_changed(n, margin, confidence)) is None or bdtr(most, n, disagreement) < power:
         n = math.ceil(1.02 * n)
     return n
+
+
+def certifiable_margin(n: int, *, disagreement: float, confidence: float, power: float = 0.8) -> float:
+    """Return the smallest margin that n examples certify by agreement with this power. Fraction.
+
+    Args:
+        n: examples to come.
+        disagreement: the true share of changed answers. Fraction.
+        confidence: one-sided, fraction.
+        power: probability of a certificate. Fraction.
+    """
+    return upper_bound(int(binom.ppf(power, n, disagreement)), n, confidence)
 
 
 def _refuse_impossible(changed: int, n: int) -> None:

@@ -22,18 +22,20 @@ def auroc(scores_BC: "NDArray[floating]", labels_B: "NDArray[integer]") -> float
 
 
 def auroc_drop(
-    reference_BC: "NDArray[floating]", candidate_BC: "NDArray[floating]", labels_B: "NDArray[integer]", *, confidence: float
-) -> tuple[float, float]:
+    reference_BC: "NDArray[floating]", candidate_BC: "NDArray[floating]", labels_B: "NDArray[integer]", *,
+    confidence: float, groups_B: "NDArray[integer] | None" = None,
+) -> tuple[float, float]:  # fmt: skip
     """Return how much the mean area drops from reference to candidate, and its one-sided upper bound.
 
     Each example's pull on the areas is known in closed form, so the variance of the paired difference is that of the pulls; for two
-    classes this is DeLong's test.
+    classes this is DeLong's test. Where examples come in groups, the pulls of a group count as one (Obuchowski 1997).
 
     Args:
         reference_BC: scores or probabilities, higher for a likelier class.
         candidate_BC: the same of the candidate.
         labels_B: true class numbers.
         confidence: one-sided, fraction.
+        groups_B: which group each example is of, any numbers; None where examples are independent.
 
     Raises:
         ValueError: no class has both examples and others.
@@ -47,8 +49,15 @@ def auroc_drop(
         (ours, our_pull_B), (theirs, their_pull_B) = (_area(scores_BC[:, number], own_B) for scores_BC in (reference_BC, candidate_BC))
         drop += (ours - theirs) / len(judged)
         pull_B += (our_pull_B - their_pull_B) / len(judged)
-    error = math.sqrt(float(pull_B.var(ddof=1)) / len(labels_B)) if len(labels_B) > 1 else math.inf
-    return drop, drop + float(ndtri(confidence)) * error
+    return drop, drop + float(ndtri(confidence)) * _error(pull_B, np.arange(len(pull_B)) if groups_B is None else groups_B)
+
+
+def _error(pull_B: "NDArray[float64]", groups_B: "NDArray[integer]") -> float:
+    """Return the standard error of the mean pull, each group being one draw."""
+    numbers_B = np.unique(groups_B, return_inverse=True)[1]
+    sums_G = np.bincount(numbers_B, weights=pull_B - pull_B.mean())
+    groups = len(sums_G)
+    return math.sqrt(groups / (groups - 1) * float((sums_G**2).sum())) / len(pull_B) if groups > 1 else math.inf
 
 
 def _judged(labels_B: "NDArray[integer]", classes: int) -> list[int]:

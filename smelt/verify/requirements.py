@@ -19,7 +19,7 @@ from smelt.recipe.verify import Requirement as Section
 from smelt.types import Requirement
 from smelt.verify import clustered, tango
 from smelt.verify.auroc import auroc, auroc_drop
-from smelt.verify.bootstrap import Cells, drop_interval, joint_cells
+from smelt.verify.bootstrap import Cells, Metric, drop_interval, joint_cells
 from smelt.verify.metrics.confusion import confusion, macro_f1
 from smelt.verify.pairs import lost_and_won
 from smelt.verify.power import predicted_pass, sample_size
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _SEED = 20260101
 _RESAMPLES = 5_000
+_LEAST_GROUPS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -145,11 +146,11 @@ def _judge(answers: Answers, section: Section, confidence: float) -> list[Requir
             wanted = [answers.names[int(number)] for number in there] if section.label == "*" else [section.label]
             return [_recall(answers, name, section.margin_points, confidence) for name in wanted]
         case MacroF1():
-            drop, upper = _bootstrap(answers, macro_f1, confidence)
+            drop, upper = _bootstrap(answers, macro_f1, confidence, worst=1.0)
             return [_estimate("macro_f1", 100 * drop, 100 * upper, section.margin_points, len(answers.labels_B))]
         case Cost():
             costs_CC = _costs(answers.names, section)
-            drop, upper = _bootstrap(answers, lambda table: -_mean_cost(table, costs_CC), confidence)
+            drop, upper = _bootstrap(answers, lambda table: -_mean_cost(table, costs_CC), confidence, worst=float(costs_CC.max()))
             return [_estimate("cost", drop, upper, section.margin, len(answers.labels_B))]
         case Auroc():
             if answers.reference_BC is None or answers.candidate_BC is None:
@@ -157,8 +158,10 @@ def _judge(answers: Answers, section: Section, confidence: float) -> list[Requir
                     say("verify.also: auroc needs `scores` on every line of both predictions files"),
                     step=say("Let both models write their probabilities, or leave auroc out."),
                 )
-            drop, upper = auroc_drop(answers.reference_BC, answers.candidate_BC, answers.labels_B, confidence=confidence)
-            return [_estimate("auroc", 100 * drop, 100 * upper, section.margin_points, len(answers.labels_B))]
+            drop, upper = auroc_drop(
+                answers.reference_BC, answers.candidate_BC, answers.labels_B, confidence=confidence, groups_B=answers.groups_B
+            )
+            return [_estimate("auroc", 100 * drop, 100 * min(upper, 1.0), section.margin_points, len(answers.labels_B))]
         case _:
             assert_never(section)
 
@@ -189,11 +192,13 @@ def _estimate(kind: str, drop: float, upper: float, margin: float, n: int) -> Re
     return Requirement(kind=kind, label=None, margin=margin, drop=drop, upper=upper, n=n, kept=upper < margin, level="estimate")
 
 
-def _bootstrap(answers: Answers, metric, confidence: float) -> tuple[float, float]:  # noqa: ANN001
-    cells: Cells = joint_cells(answers.labels_B, answers.reference_B, answers.candidate_B, len(answers.names))
+def _bootstrap(answers: Answers, metric: Metric, confidence: float, *, worst: float) -> tuple[float, float]:
+    """Return drop and one-sided upper bound; the bound is the worst that can be where one group alone says nothing of others."""
+    cells: Cells = joint_cells(answers.labels_B, answers.reference_B, answers.candidate_B, len(answers.names), answers.groups_B)
     rng = np.random.default_rng(_SEED)
     found = drop_interval(cells, metric, confidence=2 * confidence - 1, rng=rng, resamples=_RESAMPLES)
-    return found.drop, found.upper
+    alone = answers.groups_B is not None and len(np.unique(answers.groups_B)) < _LEAST_GROUPS
+    return found.drop, worst if alone else found.upper
 
 
 def _costs(names: Sequence[str], section: Cost) -> "NDArray[float64]":

@@ -11,7 +11,7 @@ from smelt.compress.trial import spread
 from smelt.errors import EnvironmentFault, SmeltError
 from smelt.models.build import Model
 from smelt.models.static import StaticNetwork
-from smelt.recipe.compress import Cnn, Depth, Linear, Static, Transfer, Width
+from smelt.recipe.compress import Cnn, Depth, Limits, Linear, Static, Transfer, Width
 from smelt.runtime.bundle import open_bundle
 from smelt.runtime.clock import time_elsewhere
 from smelt.runtime.manifest import read_manifest
@@ -138,6 +138,28 @@ def test_the_finalist_is_taught_again_from_another_seed(make_plan, heard):
 def test_no_finalist_is_taught_again_without_time_or_chance(make_plan):
     plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1], finalist_seeds=2, cascade="none")
     assert len(search(replace(plan, chance=lambda _lost, _won, _n: 0.0))) == 2
+
+
+def test_where_bytes_are_limited_a_student_is_tried_with_the_tokens_of_train_alone(make_plan):
+    def tried(limit):
+        plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1], cascade="none", limits=Limits(size_bytes=limit))
+        return search(plan)
+
+    whole = tried("none")[-1].candidate
+    assert whole.name == "static-numpy-fp32"
+    assert tried(whole.size_bytes)[-1].candidate.name == whole.name
+    smaller = tried(whole.size_bytes - 1)[-1]
+    assert (smaller.candidate.name, smaller.candidate.steps[-1]) == ("static-used-numpy-fp32", "vocabulary: tokens of train")
+    assert smaller.candidate.size_bytes < whole.size_bytes
+    assert smaller.candidate.dev_score == pytest.approx(whole.dev_score, abs=0.2)
+
+
+def test_what_breaks_a_limit_is_not_worth_another_seed(make_plan):
+    plan = make_plan(
+        "static", formats=("numpy-fp32",), students=STUDENTS[:1], finalist_seeds=2, cascade="none", limits=Limits(size_bytes=1)
+    )
+    trials = search(replace(plan, chance=lambda _lost, _won, _n: 0.5))
+    assert not any("seed" in name for name in names(trials))
 
 
 def test_a_linear_student_learns_from_texts_of_its_own(make_plan):

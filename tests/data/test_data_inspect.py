@@ -84,3 +84,26 @@ def test_a_column_of_ids_is_no_label(tmp_path, write_csv):
     path = write_csv(tmp_path / "a.csv", [(f"words {number}", number) for number in range(10_001)])
     with pytest.raises(DataFault, match="column 'label' has more than 10,000 different values"):
         inspect(path)
+
+
+def test_a_file_that_is_sorted_by_its_labels_is_looked_at_beyond_the_first_of_them(tmp_path, write_csv):
+    rows = [(f"words about {number}", "ab"[number >= 6_000], number) for number in range(12_000)]
+    found = inspect(write_csv(tmp_path / "a.csv", rows, header=("words", "verdict", "number")))
+    assert found.label == "verdict"
+
+
+def test_a_test_file_without_labels_is_not_used_and_named(tmp_path, write_csv, rows_of):
+    write_csv(tmp_path / "train.csv", rows_of(4))
+    write_csv(tmp_path / "dev.csv", rows_of(4))
+    write_csv(tmp_path / "test.csv", [(f"text {number}", -1) for number in range(4)])
+    found = inspect(tmp_path)
+    assert (found.dev, found.confirm, found.unlabelled) == ("dev", None, ("test.csv",))
+    write_csv(tmp_path / "test.csv", [(f"text {number}", number) for number in range(4)], header=("text", "index"))
+    assert inspect(tmp_path).unlabelled == ("test.csv",)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("plain English, café", 0.0), ("Москва слезам не верит", 0.86), ("ราคาดีมาก", 1.0), ("央行降息了", 1.0)]
+)
+def test_characters_of_other_alphabets_are_counted(tmp_path, write_csv, text, share):
+    assert inspect(write_csv(tmp_path / "a.csv", [(text, "a")])).other_share == pytest.approx(share, abs=0.01)

@@ -9,7 +9,7 @@ import pytest
 
 from smelt.errors import BundleFault, EnvironmentFault
 from smelt.models.build import build_model, load_network
-from smelt.models.folder import check_folder, find_weights
+from smelt.models.folder import check_folder, find_weights, own_length
 from smelt.recipe.model import PretrainedTransformer
 
 WEIGHTS = "model.safetensors"
@@ -300,3 +300,21 @@ def test_the_fault_names_the_file_and_the_next_step(attack):
 def test_weights_that_are_no_folder_and_no_model_of_the_hub_are_an_environment_fault():
     with pytest.raises(EnvironmentFault, match="'no/such/model/at/all' is neither a folder nor a model"):
         find_weights("no/such/model/at/all", "main")
+
+
+@pytest.mark.parametrize(
+    ("config", "tokenizer", "want"),
+    [
+        ({"max_position_embeddings": 512}, {"model_max_length": 256}, 256),
+        ({"max_position_embeddings": 512}, {"model_max_length": 10**30}, 512),
+        ({"max_position_embeddings": 512}, None, 512),
+        ({}, {"model_max_length": 1e30}, None),
+        ({"max_position_embeddings": -1}, {"model_max_length": "512"}, None),
+        ({"max_position_embeddings": True}, ["model_max_length"], None),
+    ],
+)
+def test_a_model_reads_as_much_as_it_says_and_nonsense_is_no_word(tmp_path, config, tokenizer, want):
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    if tokenizer is not None:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    assert own_length(tmp_path) == want

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor
 
 from smelt.launch.torchrun import is_joined
 from smelt.parallel.world import ALONE, ATTEMPT, join
@@ -91,6 +93,15 @@ class DeadlyDisk(Disk):
         super().rename(source, target)
 
 
+def compare_copies(network, world):
+    """Of what several processes have a copy, all must have learned the same."""
+    for name, parameter in network.named_parameters():
+        if not isinstance(parameter, DTensor):
+            mean = parameter.detach().clone()
+            dist.all_reduce(mean)
+            assert torch.allclose(mean / world.size, parameter, atol=1e-6), name
+
+
 def main(work, spread, dropout, kills, architecture=""):
     """Train, in as many processes as were started."""
     rank, attempt = os.environ.get("RANK", "0"), os.environ.get(ATTEMPT, "0")
@@ -101,7 +112,10 @@ def main(work, spread, dropout, kills, architecture=""):
         return
     with join(Parallel(**json.loads(spread)), torch.device("cpu"), 60.0, "sitting") as world:
         assert world is not ALONE
-        train(replace(job(float(dropout), dies_at, architecture), world=world), Path(work), disk)
+        done = replace(job(float(dropout), dies_at, architecture), world=world)
+        train(done, Path(work), disk)
+        if world.section.pipeline == 1:
+            compare_copies(done.network, world)
     if world.leads:
         (Path(work) / "operations").write_text(str(disk.count))
 

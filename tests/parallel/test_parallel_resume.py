@@ -74,6 +74,15 @@ def test_a_training_goes_on_in_another_number_of_processes(tmp_path):
 
 
 @pytest.mark.distributed
+@pytest.mark.parametrize("before", [{}, {"replicate": 2}], ids=str)
+def test_processes_that_split_matrices_drop_out_the_same_units_whatever_they_did_before(tmp_path, before):
+    with pytest.raises((EnvironmentFault, subprocess.CalledProcessError)):
+        sit(tmp_path, before, dropout=0.3, kills={"0/0": 9})
+    sit(tmp_path, {"tensor": 2}, dropout=0.3)  # it compares what both have a copy of
+    assert len(losses(tmp_path)) > 20
+
+
+@pytest.mark.distributed
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
 def test_a_language_model_goes_on_as_a_pipeline_and_back(tmp_path, architecture):
     """GPT-2's tied matrix is one parameter in one process and two in a pipeline; its moments have to follow."""

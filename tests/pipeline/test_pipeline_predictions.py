@@ -135,7 +135,10 @@ def test_a_fine_tuned_folder_is_compressed_without_a_recipe(run: Path, tmp_path:
     options = [word for setting in settings for word in ("--set", setting)]
     assert main(["compress", "--model", str(tmp_path / "mine"), "--data", str(data), "--out", str(tmp_path / "out"), *options]) == 0
     assert smelt.load(tmp_path / "out" / "export" / "bundle").predict(["apple plum pear grape apple 1"]) == ["fruit"]
-    assert "\ntrain:" not in (tmp_path / "out" / "recipe.yaml").read_text(encoding="utf-8")
+    recipe = (tmp_path / "out" / "recipe.yaml").read_text(encoding="utf-8")
+    assert "\ntrain:" not in recipe
+    reads = json.loads((tmp_path / "mine" / "config.json").read_text(encoding="utf-8"))["max_position_embeddings"]
+    assert f"max_tokens: {reads} " in recipe
 
 
 def test_a_fine_tuned_folder_is_compressed_without_labels(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

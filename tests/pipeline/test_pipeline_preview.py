@@ -5,6 +5,7 @@ import pytest
 from smelt.errors import DataFault
 from smelt.pipeline.preview import advice, preview
 from smelt.recipe.load import from_dict
+from smelt.verify import agreement
 from smelt.verify.power import certifiable_margin, sample_size
 
 FACTS = {"characters": {"p50": 500}, "labels": {"a": 1, "b": 1, "c": 1}, "splits": {"train": {"rows": 9_000}}, "cjk_share": 0.0}
@@ -61,6 +62,14 @@ def test_what_confirm_reaches_is_what_the_power_of_the_test_says(make_recipe):
     want = 100 * certifiable_margin(200, disagreement=0.04, confidence=0.9, power=0.8)
     assert reach[0.04].certifiable_points == pytest.approx(want)
     assert reach[0.04].needed_rows == sample_size(margin=0.03, confidence=0.9, drop=0.0, disagreement=0.04, power=0.8)
+
+
+def test_without_true_labels_every_changed_answer_counts_as_lost(make_recipe):
+    found = preview(make_recipe(verify={"margin_points": 3.0, "labels": "reference"}))
+    reach = {each.disagreement: each for each in found.reach}
+    assert reach[0.04].certifiable_points == pytest.approx(100 * agreement.certifiable_margin(200, disagreement=0.04, confidence=0.95))
+    assert (reach[0.02].needed_rows, reach[0.04].needed_rows) == (agreement.sample_size(0.03, 0.02, 0.95), None)
+    assert not found.certifiable
 
 
 @pytest.mark.parametrize(("margin", "want"), [(1.0, False), (30.0, True)])

@@ -83,8 +83,10 @@ def test_other_windows_make_another_reference(run, capsys):
     settings = lambda: json.loads((run.folder / "run" / "train" / "model" / "codec.json").read_text(encoding="utf-8"))  # noqa: E731
     assert main(["train", str(recipe), "--out", out]) == 0
     longest = settings()["encoder"]["max_tokens"]
-    assert main(["train", str(recipe), "--out", out, "--set", "task.windows.most=2"]) == 0
+    assert "confirm has" not in capsys.readouterr().out
+    assert main(["train", str(recipe), "--out", out, "--set", "task.windows.most=2", "--set", "verify.margin_points=1"]) == 0
     assert settings()["encoder"]["max_tokens"] < longest
+    assert "warning: confirm has 539 rows: they certify 2.14 points" in capsys.readouterr().out
 
 
 def test_a_verdict_alone_names_no_bundle_and_no_report(run, capsys):

@@ -49,6 +49,12 @@ def test_max_tokens_holds_95_of_100_texts(facts, characters, tokens):
     assert _recipe(replace(facts, characters_p95=characters)).model.max_tokens == tokens
 
 
+def test_a_model_that_is_brought_along_reads_as_much_as_it_says():
+    brought = replace(_ENGLISH, weights="bert", characters_p95=100)
+    assert _recipe(replace(brought, reads=512)).model.max_tokens == 512
+    assert _recipe(brought).model.max_tokens == 32
+
+
 def test_splits_that_exist_are_named_and_others_carved():
     splits = _recipe(replace(_ENGLISH, train="train", confirm="test")).data.splits
     assert (splits.train, splits.dev, splits.confirm) == ("train", 0.1, "test")

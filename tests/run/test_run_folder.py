@@ -58,10 +58,12 @@ def test_a_stage_of_the_same_inputs_is_skipped(run):
     assert stage.count == 1
 
 
-def test_a_stage_of_other_inputs_is_filled_again(run):
+def test_a_stage_of_other_inputs_is_filled_again_and_says_so(run, caplog):
     run.stage("train", INPUTS, Stage("a"))
+    assert not caplog.records
     run.stage("train", INPUTS | {"data": "4567"}, Stage("b"))
     assert mark_of(run.path / "train") == "b"
+    assert "it is made again" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["one.txt", "deep/two.txt", "manifest.json"])
@@ -127,7 +129,7 @@ def test_what_a_stage_left_in_its_work_folder_is_there_after_a_crash(run, crash)
     assert again.found == [["checkpoint"]]
 
 
-def test_a_stage_of_other_inputs_does_not_see_the_work_of_the_first(run, crash):
+def test_a_stage_of_other_inputs_does_not_see_the_work_of_the_first_and_says_that_it_stays(run, crash, caplog):
     def dies(result, work):
         (work / "checkpoint").write_text("step 7", encoding="utf-8")
         raise crash
@@ -137,6 +139,8 @@ def test_a_stage_of_other_inputs_does_not_see_the_work_of_the_first(run, crash):
     again = Stage()
     run.stage("train", {}, again)
     assert again.found == [[]]
+    assert "is unfinished work for another recipe" in caplog.text
+    assert [path.name for path in (run.path / ".work").glob("train-*/checkpoint")] == ["checkpoint"]
 
 
 def test_a_full_disk_while_filling_is_an_environment_fault_and_no_stage(run):

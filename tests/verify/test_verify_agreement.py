@@ -51,6 +51,13 @@ def test_the_sample_size_without_changes_is_the_known_one():
     assert agreement.sample_size(0.01, 0.0, 0.95) == 299
 
 
+@pytest.mark.parametrize(("n", "disagreement"), [(400, 0.01), (3_000, 0.04), (25_000, 0.002)])
+def test_the_certifiable_margin_has_the_power_it_was_asked_for_and_a_smaller_one_has_not(n, disagreement):
+    margin = agreement.certifiable_margin(n, disagreement=disagreement, confidence=0.95, power=0.8)
+    powers = [binom.cdf(agreement.most_changed(n, near, 0.95), n, disagreement) for near in (margin * 1.0001, margin * 0.9999)]
+    assert powers[1] < 0.8 <= powers[0]
+
+
 def test_no_sample_is_large_enough_for_more_changes_than_the_margin():
     assert agreement.sample_size(0.01, 0.01, 0.95) is None
 

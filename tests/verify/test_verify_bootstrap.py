@@ -51,6 +51,29 @@ def test_the_interval_is_scipys_bca_over_single_examples(answers, metric, same, 
     assert (got.lower, got.upper) == pytest.approx(tuple(want.confidence_interval), abs=within)
 
 
+def test_with_groups_the_interval_is_scipys_bca_over_groups(answers):
+    of_group = np.random.default_rng(4).integers(0, 40, B)  # 40 groups of unlike size
+    answers = tuple(np.concatenate([side, side, side]) for side in answers)  # three alike: a group errs together
+    groups = np.tile(of_group, 3)
+    labels, reference, candidate = answers
+    tables = [[((groups == g) & (labels == row)) for row in range(C)] for g in range(40)]
+
+    def counts(side):
+        return np.array([[[(own & (side == column)).sum() for column in range(C)] for own in rows] for rows in tables])
+
+    ours, theirs = counts(reference), counts(candidate)
+
+    def drop(chosen, axis):
+        summed = [np.moveaxis(side[chosen].sum(axis=-3), (-2, -1), (0, 1)) for side in (ours, theirs)]
+        return f1_of(summed[0]) - f1_of(summed[1])
+
+    want = stats.bootstrap((np.arange(40),), drop, n_resamples=6000, confidence_level=0.9, rng=np.random.default_rng(1))
+    grouped = drop_interval(joint_cells(*answers, C, groups), macro_f1, confidence=0.9, rng=np.random.default_rng(2), resamples=6000)
+    alone = drop_interval(joint_cells(*answers, C), macro_f1, confidence=0.9, rng=np.random.default_rng(2), resamples=6000)
+    assert (grouped.lower, grouped.upper) == pytest.approx(tuple(want.confidence_interval), abs=0.007)
+    assert grouped.upper - grouped.lower > 1.4 * (alone.upper - alone.lower)
+
+
 def test_for_accuracy_it_is_close_to_tango():
     labels = np.zeros(4000, dtype=int)
     reference, candidate = labels.copy(), labels.copy()

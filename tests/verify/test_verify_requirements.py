@@ -114,6 +114,22 @@ def test_the_bound_of_the_area_is_delongs():
     assert upper == pytest.approx(drop + norm.ppf(0.95) * np.sqrt(variance), rel=0.01)
 
 
+def test_examples_that_stand_there_four_times_as_a_group_count_once():
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 3, 200)
+    ours, theirs = (rng.normal(size=(200, 3)) + strength * np.eye(3)[labels] for strength in (1.5, 1.3))
+    want = auroc_drop(ours, theirs, labels, confidence=0.95)
+    repeated = [np.repeat(each, 4, axis=0) for each in (ours, theirs, labels)]
+    assert auroc_drop(*repeated, confidence=0.95, groups_B=np.repeat(np.arange(200), 4)) == pytest.approx(want, rel=1e-9)
+    assert auroc_drop(*repeated, confidence=0.95)[1] < want[1]
+
+
+@pytest.mark.parametrize(("section", "worst"), [(MacroF1(), 100.0), (Auroc(), 100.0), (Cost(otherwise=3.0), 3.0)])
+def test_one_group_alone_certifies_nothing(write, section, worst):
+    (found,) = judged(write((0, 0, 0), groups=900), section).requirements
+    assert (found.kept, found.upper) == (False, worst)
+
+
 def test_the_area_needs_scores(write):
     with pytest.raises(DataFault, match="scores"):
         judged(write((0, 0, 0), scores=False), Auroc())

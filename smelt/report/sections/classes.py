@@ -115,7 +115,7 @@ def _macro(paired: Paired) -> Html | None:
     if classes > _BOOTSTRAPPED:
         return None
     before, after = (float(macro_f1(confusion(paired.labels_B, side_B, classes))) for side_B in (paired.reference_B, paired.candidate_B))
-    cells = joint_cells(paired.labels_B, paired.reference_B, paired.candidate_B, classes)
+    cells = joint_cells(paired.labels_B, paired.reference_B, paired.candidate_B, classes, paired.groups_B)
     found = drop_interval(cells, macro_f1, confidence=0.95, rng=np.random.default_rng(0), resamples=2000)
     return note(
         say(

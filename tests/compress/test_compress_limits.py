@@ -1,4 +1,4 @@
-from smelt.pipeline.limits import breaches, nearest_miss
+from smelt.compress.limits import breaches, nearest_miss
 from smelt.recipe.compress import Limits
 from smelt.types import Candidate
 
