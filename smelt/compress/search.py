@@ -102,7 +102,9 @@ def _export(plan: Search, name: str, section: NetworkStudent, taught: Taught, ow
 
 def _with_fewer_tokens(plan: Search, name: str, model: Model, steps: Sequence[str], found: Sequence[Trial]) -> list[Trial]:
     """Try the smallest format again with the tokens of train alone, where bytes are limited and no format keeps the limit."""
-    sizes = {trial.form: trial.candidate.size_bytes or 0 for trial in found if trial.form and trial.dev_scores is not None}
+    sizes: dict[Format, int] = {
+        trial.form: trial.candidate.size_bytes or 0 for trial in found if trial.form and trial.dev_scores is not None
+    }
     limit = plan.section.limits.size_bytes
     if limit == "none" or plan.section.vocabulary == "used" or min(sizes.values(), default=0) <= limit:
         return []

@@ -102,6 +102,8 @@ class Search:
     """Probability of a certificate on confirm, from what dev shows."""
     cost: Callable[[Candidate], float]
     """What a candidate costs, in the unit that the recipe minimizes."""
+    beside: Callable[[NDArray[np.float32]], float] = lambda _scores_BC: 1.0
+    """Probability that what else must not be lost is kept on confirm, from scores on dev."""
     elsewhere: Elsewhere | None = None
     """Where students are taught; None means in this process."""
 
@@ -226,9 +228,9 @@ def measure(plan: Search, bundle: Path, codec: ClassifyCodec, arrays: Arrays, sc
 
 
 def certificate_chance(plan: Search, scores_BC: NDArray[np.float32]) -> float:
-    """Return how likely a certificate is for whatever answers dev with these scores."""
+    """Return how likely a certificate is for whatever answers dev with these scores, all that is asked for taken together."""
     lost, won = lost_and_won(plan.reference_dev, scores_BC.argmax(1), plan.dev.labels)
-    return plan.chance(lost, won, len(plan.dev))
+    return plan.chance(lost, won, len(plan.dev)) * plan.beside(scores_BC)
 
 
 def probe_cost(plan: Search, network: Network) -> float:

@@ -77,7 +77,7 @@ def inspect(path: Path, text: str | None = None, label: str | None = None, *, la
         reason = seen.reason or say("no rows")
         raise DataFault(say("{path}: no row of {n:,} can be used: {reason}", path=file, n=seen.bad_rows, reason=reason))
     median, high = np.percentile(np.frombuffer(seen.characters, np.int32), [50, 95])
-    unlabelled = [role for role, found in files.items() if role != "train" and label and not _is_labelled(found, label)]
+    unlabelled: list[Role] = [role for role, found in files.items() if role != "train" and label and not _is_labelled(found, label)]
     names = {role: found.stem for role, found in files.items() if role not in unlabelled}
     return Inspection(
         format=require_format(file),

@@ -59,7 +59,7 @@ def choose(
     if groups is None:
         train, dev, confirm = _carve(train, dev, confirm, labels, splits)
     else:
-        train, dev, confirm = _carve_groups(train, dev, confirm, groups, splits)
+        train, dev, confirm = _carve_groups(train, dev, confirm, groups, labels, splits)
     kept_dev = dev[~np.isin(texts[dev], texts[confirm])]
     kept_train = train[~np.isin(texts[train], texts[np.concatenate([dev, confirm])])]
     return Chosen(
@@ -117,8 +117,13 @@ def _carve(train: Indices, dev: Indices, confirm: Indices, labels: NDArray[np.in
     )
 
 
-def _carve_groups(train: Indices, dev: Indices, confirm: Indices, groups: Indices, splits: Splits) -> tuple[Indices, Indices, Indices]:
-    """Take whole groups out of train, in an order of chance, until the shares are reached. Labels are not stratified."""
+def _carve_groups(
+    train: Indices, dev: Indices, confirm: Indices, groups: Indices, labels: NDArray[np.int32], splits: Splits
+) -> tuple[Indices, Indices, Indices]:
+    """Take whole groups out of train, in an order of chance, until the shares are reached.
+
+    Labels are not stratified, but one of the groups that have a label stays in train.
+    """
     names, numbers, sizes = np.unique(groups[train], return_inverse=True, return_counts=True)
     order = np.argsort(np.random.PCG64(splits.seed).random_raw(len(names)), kind="stable")
     before = np.empty(len(names), np.int64)
@@ -126,6 +131,11 @@ def _carve_groups(train: Indices, dev: Indices, confirm: Indices, groups: Indice
     for_confirm = splits.confirm * len(train) if isinstance(splits.confirm, float) else 0.0
     for_dev = splits.dev * len(train) if isinstance(splits.dev, float) else 0.0
     to_confirm, to_dev = (before < for_confirm)[numbers], ((before >= for_confirm) & (before < for_confirm + for_dev))[numbers]
+    for label in np.setdiff1d(labels[train], labels[train[~to_confirm & ~to_dev]]):
+        having = numbers[labels[train] == label]
+        if not np.isin(having, numbers[~to_confirm & ~to_dev]).any():  # a group that stays for one label may have another one too
+            back = numbers == having[np.argmin(sizes[having])]
+            to_confirm[back] = to_dev[back] = False
     return (
         train[~to_confirm & ~to_dev],
         train[to_dev] if isinstance(splits.dev, float) else dev,

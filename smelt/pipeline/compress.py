@@ -12,6 +12,7 @@ from smelt.compress.trial import Elsewhere, Search, Trial, spread
 from smelt.data.dataset import Dataset
 from smelt.data.unlabeled import read_unlabeled
 from smelt.language import say
+from smelt.pipeline.beside import kept_beside
 from smelt.pipeline.context import Context
 from smelt.pipeline.frontier import cost
 from smelt.pipeline.judge import LIVE, WORKLOAD
@@ -65,6 +66,7 @@ def make_plan(context: Context, dataset: Dataset, reference: Reference, more: Se
             confidence=recipe.verify.confidence,
         ),
         cost=partial(cost, context),
+        beside=partial(kept_beside, context, dataset, reference),
     )
 
 

@@ -9,12 +9,12 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smelt.compress.limits import breaches, nearest_miss
 from smelt.data.dataset import Split
 from smelt.language import say
 from smelt.models.session import LiveSession
+from smelt.pipeline.beside import kept_beside
 from smelt.pipeline.context import Context
 from smelt.pipeline.frontier import Bench, cost, floor_dev, frontier, reference_cost
 from smelt.recipe.verify import Auroc
@@ -24,7 +24,7 @@ from smelt.run.state import state_folder
 from smelt.runtime.bundle import open_bundle, score_texts
 from smelt.runtime.clock import BUNDLES, race
 from smelt.runtime.isa import cores, isa, machine
-from smelt.tasks.classify import ClassifyCodec, softmax
+from smelt.tasks.classify import ClassifyCodec
 from smelt.types import Candidate, Prediction, Session, Timing, Verdict
 from smelt.verify.compare import Context as Said
 from smelt.verify.compare import compare
@@ -34,7 +34,6 @@ from smelt.verify.metrics.confusion import classification_report, confusion
 from smelt.verify.order import DevResult, decisive, fixed_sequence, plan_tests
 from smelt.verify.pairs import lost_and_won
 from smelt.verify.predictions import Predictions, predictions_sha256, read, write
-from smelt.verify.requirements import Answers, kept_chance
 
 _LOG = logging.getLogger("smelt")
 WORKLOAD = "compress/workload.json"
@@ -60,6 +59,8 @@ def judge(context: Context, bench: Bench) -> Judgment:
     chosen = verdict.candidate if verdict.certified else None
     timings = _race(context, bench, chosen) if chosen else {}
     candidates = frontier(context, bench, tested, chosen, timings)
+    for breach in (breach for one in candidates if one.chosen for breach in breaches(one, context.recipe.compress.limits)):
+        context.watch.stage("verify", say("warning: {name}, timed again: {breach}", name=chosen, breach=breach.told))
     context.run.write_json("frontier.json", {"candidates": [asdict(candidate) for candidate in candidates]})
     _write_verdict(context, bench, verdict, tested)
     return Judgment(verdict=verdict, candidates=candidates)
@@ -73,7 +74,7 @@ def _plan(context: Context, bench: Bench) -> list[str]:
     for trial in bench.trials:
         if trial.dev_scores is not None and not breaches(trial.candidate, context.recipe.compress.limits):
             lost, won = lost_and_won(own, trial.dev_scores.argmax(1), truth)
-            price, also = cost(context, trial.candidate), _also(context, bench, trial.dev_scores)
+            price, also = cost(context, trial.candidate), kept_beside(context, bench.dataset, bench.reference, trial.dev_scores)
             results.append(DevResult(name=trial.candidate.name, cost=price, lost=lost, won=won, n=len(truth), also=also))
     planned = plan_tests(
         results,
@@ -84,22 +85,6 @@ def _plan(context: Context, bench: Bench) -> list[str]:
         most=section.candidates,
     )
     return [plan.name for plan in planned]
-
-
-def _also(context: Context, bench: Bench, scores_BC: NDArray[np.float32]) -> float:
-    """Return how likely a candidate keeps what must not be lost beside accuracy, from its scores on dev."""
-    reference, section = bench.reference, context.recipe.verify
-    if not section.also or (reference.dev_answers < 0).any():
-        return 1.0
-    answers = Answers(
-        names=reference.model.codec.labels,
-        labels_B=reference.dev.labels.astype(np.int32),
-        reference_B=reference.dev_answers.astype(np.int32),
-        candidate_B=scores_BC.argmax(1).astype(np.int32),
-        reference_BC=reference.dev_scores,
-        candidate_BC=softmax(scores_BC),
-    )
-    return kept_chance(answers, section.also, bench.dataset.facts["splits"]["confirm"]["labels"], section.confidence)
 
 
 def _test_on_confirm(context: Context, bench: Bench, names: Sequence[str]) -> list[Verdict]:

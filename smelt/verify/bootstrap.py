@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array, eye_array
+from scipy.sparse import csr_array
 from scipy.special import ndtr, ndtri
 
 if TYPE_CHECKING:
@@ -118,23 +118,28 @@ def _resampled(cells: Cells, rng: np.random.Generator, size: int) -> "NDArray[in
     if cells.groups_GK is None:
         n = int(cells.counts_K.sum())
         return rng.multinomial(n, cells.counts_K / n, size=size)
-    groups = cells.groups_GK.shape[0]
+    groups = _height(cells.groups_GK)
     return rng.multinomial(groups, np.full(groups, 1 / groups), size=size) @ cells.groups_GK
+
+
+def _height(table: csr_array) -> int:
+    return len(table.indptr) - 1
 
 
 def _chunks(rows: int, cells: Cells) -> Iterator[int]:
     """Split the rows so that their tables fit into memory."""
-    groups = 0 if cells.groups_GK is None else cells.groups_GK.shape[0]
+    groups = 0 if cells.groups_GK is None else _height(cells.groups_GK)
     most = max(1, _NUMBERS_AT_ONCE // (len(cells.counts_K) + cells.classes**2 + groups))
     yield from (min(most, rows - start) for start in range(0, rows, most))
 
 
 def _acceleration(cells: Cells, metric: Metric) -> float:
     """Return the skewness of the jackknife over six: an example of each cell is left out, which stands for all of its cell, or a group."""
-    units_UK = eye_array(len(cells.counts_K), dtype=np.int64, format="csr") if cells.groups_GK is None else cells.groups_GK
-    weights_U = cells.counts_K if cells.groups_GK is None else np.ones(units_UK.shape[0])
+    kinds = np.arange(len(cells.counts_K))
+    units_UK = csr_array((np.ones_like(kinds), (kinds, kinds))) if cells.groups_GK is None else cells.groups_GK
+    weights_U = cells.counts_K if cells.groups_GK is None else np.ones(_height(units_UK))
     start, left_out = 0, []
-    for size in _chunks(units_UK.shape[0], cells):
+    for size in _chunks(len(weights_U), cells):
         left_out.append(_drops(cells, cells.counts_K - units_UK[start : start + size].toarray(), metric))
         start += size
     drops_U = np.concatenate(left_out)

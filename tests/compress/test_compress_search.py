@@ -154,6 +154,12 @@ def test_where_bytes_are_limited_a_student_is_tried_with_the_tokens_of_train_alo
     assert smaller.candidate.dev_score == pytest.approx(whole.dev_score, abs=0.2)
 
 
+def test_what_loses_a_class_is_not_worth_another_seed(make_plan):
+    plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1], finalist_seeds=2, cascade="none")
+    trials = search(replace(plan, chance=lambda _lost, _won, _n: 0.5, beside=lambda _scores: 0.0))
+    assert not any("seed" in name for name in names(trials))
+
+
 def test_what_breaks_a_limit_is_not_worth_another_seed(make_plan):
     plan = make_plan(
         "static", formats=("numpy-fp32",), students=STUDENTS[:1], finalist_seeds=2, cascade="none", limits=Limits(size_bytes=1)

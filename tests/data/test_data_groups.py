@@ -25,6 +25,15 @@ def test_groups_are_carved_whole(seed):
     assert len(chosen.rows["confirm"]) / n == pytest.approx(0.3, abs=0.05)
 
 
+@pytest.mark.parametrize("seed", range(9))
+def test_one_of_the_groups_that_have_a_label_stays_in_train(seed):
+    groups = np.repeat(np.arange(30), 4)
+    labels = np.where(groups < 2, 1, np.where(groups == 2, 2, 0)).astype(np.int32)  # two customers have the one, one the other
+    chosen = choose(np.zeros(120, np.int8), np.arange(120), labels, Splits(dev=0.3, confirm=0.4, seed=seed), groups)
+    assert set(labels[chosen.rows["train"]].tolist()) == {0, 1, 2}
+    assert not set(groups[chosen.rows["train"]]) & set(groups[np.concatenate([chosen.rows["dev"], chosen.rows["confirm"]])])
+
+
 def test_the_group_of_a_row_goes_with_it(tmp_path):
     path = tmp_path / "rows.jsonl"
     rows = [{"text": f"text {number}", "label": "ab"[number % 2], "who": number // 4} for number in range(80)]
