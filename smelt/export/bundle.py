@@ -20,6 +20,7 @@ from smelt.runtime.isa import isa
 from smelt.runtime.manifest import Manifest, Precision, Runtime, read_manifest, seal
 from smelt.tasks.classify import ClassifyCodec
 from smelt.tasks.padding import take
+from smelt.tasks.tokens import TokenEncoder
 from smelt.tasks.windows import split_windows
 from smelt.types import Arrays, Session
 
@@ -66,9 +67,13 @@ def write_bundle(
     write_graph(network, form, calibration, folder)
     codec.save(folder)
     runtime, precision = split_format(form)
-    facts = replace(facts, windows=asdict(windows) if windows else None)
+    facts = replace(facts, windows=asdict(windows) if windows else None, longest=windows.tokens if windows else _longest(codec))
     family = "static" if isinstance(network, StaticNetwork) else "network"
     seal(folder, replace(facts, family=family, runtime=runtime, precision=precision, isa=isa(), versions=versions_of(runtime)))
+
+
+def _longest(codec: ClassifyCodec) -> int | None:
+    return codec.encoder.max_tokens if isinstance(codec.encoder, TokenEncoder) else None
 
 
 def check_parity(folder: Path, probe: Probe, threads: int) -> Parity:

@@ -65,7 +65,7 @@ def _open(folder: Path, manifest: Manifest, threads: int) -> Session:
 
             _need(folder, manifest, "model.xml", "model.bin")
             safe = replace(manifest, precision=_precision_that_runs(folder, manifest))
-            return OpenvinoSession(folder, precision=safe.precision, threads=threads)
+            return OpenvinoSession(folder, precision=safe.precision, threads=threads, longest=manifest.longest)
         case _:
             assert_never(manifest.runtime)
 

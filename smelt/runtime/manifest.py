@@ -42,6 +42,8 @@ class Manifest:
     certified: bool = False
     windows: dict[str, Any] | None = None
     """Fields of `tasks.windows.Windows` where the graph reads windows of a document; None where it reads all of it."""
+    longest: int | None = None
+    """Tokens that the graph may be given at most; None where that is not known."""
     smelt_format: int = FORMAT
     files: dict[str, str] = field(default_factory=dict)
     """sha256 of every other file in the folder but the seal."""
@@ -66,6 +68,7 @@ def read_manifest(folder: Path) -> Manifest:
         values = json.loads(raw)
         manifest = Manifest(**values)
         known = all(getattr(manifest, name) in choices for name, choices in _CHOICES.items())
+        known &= manifest.longest is None or (type(manifest.longest) is int and manifest.longest > 0)
         if manifest.smelt_format != FORMAT or not known or not isinstance(manifest.files, dict):
             raise ValueError(say("unknown format"))
     except (ValueError, TypeError, RecursionError) as error:

@@ -18,14 +18,21 @@ def take(arrays: Arrays, rows: Sequence[int] | NDArray[np.int64]) -> Arrays:
     return Arrays(ids=np.asarray(arrays.ids[places], np.int32), offsets=offsets)
 
 
-def pad(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
+def pad(arrays: Arrays, multiple: int = 1, most: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Pad a ragged batch on the right to its longest example, at least one column wide.
+
+    Args:
+        arrays: the batch.
+        multiple: pad on to a multiple of so many columns, if that is
+        most: columns at most.
 
     Returns:
         Token numbers, 0 where there is padding, and the mask, 1 for tokens. Both int64, shape (B, S).
     """
     lengths = np.diff(arrays.offsets)
-    mask = np.arange(max(1, int(lengths.max(initial=1))))[None, :] < lengths[:, None]
+    longest = max(1, int(lengths.max(initial=1)))
+    columns = max(longest, min(longest + -longest % multiple, most))
+    mask = np.arange(columns)[None, :] < lengths[:, None]
     ids = np.zeros(mask.shape, np.int64)
     ids[mask] = arrays.ids
     return ids, mask.astype(np.int64)

@@ -11,6 +11,7 @@ from smelt.runtime.build import open_session
 from smelt.runtime.isa import isa
 from smelt.runtime.manifest import Manifest, read_manifest, seal
 from smelt.runtime.openvino import GRAPH, OpenvinoSession
+from smelt.tasks.padding import pad
 from smelt.tasks.tokens import ragged
 
 DOCUMENTS = [[2, 5, 3], [2, 9, 4, 4, 7, 10, 3], [6]]
@@ -54,6 +55,28 @@ def test_an_exported_transformer_scores_as_the_live_one(tmp_path, form, state):
     seal(tmp_path, Manifest(name="t", family="network", runtime=form.split("-")[0], precision="fp32", text_column="text", isa=""))
     exported = open_session(tmp_path, read_manifest(tmp_path), 1).scores(ragged(DOCUMENTS))
     np.testing.assert_allclose(exported, live, atol=1e-5)
+
+
+@pytest.mark.parametrize(("longest", "columns"), [(None, 7), (16, 8), (7, 7)])
+def test_few_documents_are_padded_to_few_lengths_and_score_as_before(tmp_path, monkeypatch, longest, columns):
+    torch.manual_seed(0)
+    network = from_sizes(
+        TransformerSizes(vocabulary=11, layers=2, dim=8, heads=2, feed_forward=12, dropout=0.1, max_tokens=16, classes=3)
+    ).eval()
+    write_graph(network, "openvino-fp32", [], tmp_path)
+    session, widths = OpenvinoSession(tmp_path, precision="fp32", threads=1, longest=longest), []
+
+    def noting(*given):
+        found = pad(*given)
+        widths.append(found[0].shape[1])
+        return found
+
+    monkeypatch.setattr("smelt.runtime.openvino.pad", noting)
+    want = LiveSession(network, threads=1).scores(ragged(DOCUMENTS))
+    np.testing.assert_allclose(session.scores(ragged(DOCUMENTS)), want, atol=1e-5)
+    assert widths == [columns]
+    session.scores(ragged(DOCUMENTS * 3))  # more documents are left as they are
+    assert widths[-1] == 7
 
 
 def test_a_graph_that_compiled_is_remembered_for_this_processor(sealed_graph, state):

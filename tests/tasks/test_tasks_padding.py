@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,3 +57,10 @@ def test_pad_gives_int64_rectangles():
 
 def test_a_batch_of_empty_documents_is_one_column_wide():
     assert pad(ragged([[], []]))[0].shape == (2, 1)
+
+
+@pytest.mark.parametrize(("multiple", "most", "columns"), [(1, 0, 5), (8, 0, 5), (8, 64, 8), (8, 6, 6), (8, 3, 5), (5, 64, 5)])
+def test_pad_goes_on_to_a_multiple_where_there_is_room(multiple, most, columns):
+    ids, mask = pad(ragged([[3, 4, 5, 6, 7], [8]]), multiple, most)
+    assert ids.shape == mask.shape == (2, columns)
+    assert (ids[:, 5:].sum(), mask.sum()) == (0, 6)
