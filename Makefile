@@ -69,7 +69,7 @@ banking77-official: setup
 test-slow: setup-dev
 	$(BIN)/python -m pytest -m slow
 
-# Training over 2 and 4 processes: every way to spread it against one process, kills, other numbers of processes. About three minutes.
+# Training over 2 and 4 processes: every way to spread it against one process, kills, other numbers of processes. About twelve minutes.
 test-distributed: setup-dev
 	$(BIN)/python -m pytest -m "not slow and not ray" tests/parallel tests/launch tests/pipeline/test_pipeline_rank.py
 

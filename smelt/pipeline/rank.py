@@ -135,7 +135,7 @@ def take_part(run: RunFolder, order: Mapping, watch: Watcher, meeting: str) -> N
         spread = spread.model_copy(update={"replicate": int(os.environ["WORLD_SIZE"])})
     section, seconds = recipe.train or Train(), recipe.launch.timeout_seconds
     pulses = work / "pulses"
-    with join(spread, find_device(section.device), seconds, meeting) as joined, _named(pulses, joined.size):
+    with _faults_of_disk(work), join(spread, find_device(section.device), seconds, meeting) as joined, _named(pulses, joined.size):
         pulse = Pulse(pulses, joined.rank)
         world = replace(joined, pulse=pulse)
         context = Context(recipe=recipe, recipe_text="", command="", run=run, watch=watch)
@@ -171,6 +171,21 @@ def _job(context: Context, start: Path, rows: Path, order: Mapping) -> Job:
 
 
 @contextmanager
+def _faults_of_disk(work: Path) -> Iterator[None]:
+    """Tell a full or failing disk as a fault that a person has to mend: starting again is of no use.
+
+    Raises:
+        EnvironmentFault: it was one.
+    """
+    try:
+        yield
+    except (ConnectionError, TimeoutError):
+        raise
+    except OSError as error:
+        raise io_fault(work, error) from error
+
+
+@contextmanager
 def _named(pulses: Path, size: int) -> Iterator[None]:
     """Where the processes cannot speak to each other any more, say for which one the others wait.
 
@@ -196,10 +211,7 @@ def main(run: str, watch: Watcher) -> None:
     """Be one process of a training that smelt started."""
     folder = RunFolder(Path(run), Disk())
     order = json.loads((folder.path / _ORDER).read_text(encoding="utf-8"))
-    try:
-        take_part(folder, order, watch, "training")
-    except OSError as error:
-        raise io_fault(Path(order["work"]), error) from error
+    take_part(folder, order, watch, "training")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from smelt.recipe.write import written
 BUDGET_MINUTES = 45
 _MOSTLY_CJK = 0.3
 _CHARACTERS_PER_TOKEN = 4
+_LONGEST = 256
 _FEW_CONFIRM_ROWS = 1000
 _DEV_SHARE, _CONFIRM_SHARE = 0.1, 0.2
 _LANGUAGE_SHARE = 0.02
@@ -154,13 +155,19 @@ def _model(facts: DataFacts) -> list[str]:
     tokens = say("the rest of a longer text is cut off; half of the texts have {p50} characters or fewer", p50=facts.characters_p50)
     if facts.weights and facts.reads:
         tokens = say("as many as the model says that it reads")
+    elif _tokens(facts, facts.characters_p50) > _LONGEST:
+        tokens = say("the rest is cut off, of more than half of the texts; `windows: {{}}` under task reads on, at several times the cost")
     return ["model:", f"{lines[0]}  # {comment}", *lines[1:], f"  max_tokens: {facts.reads or _max_tokens(facts)}  # {tokens}"]
 
 
 def _max_tokens(facts: DataFacts) -> int:
-    """Room for 95 of 100 texts: a token is a character of Chinese, or about four letters; in steps of 32, from 32 to 256."""
-    tokens = facts.characters_p95 if facts.cjk_share > _MOSTLY_CJK else facts.characters_p95 / _CHARACTERS_PER_TOKEN * 1.1
-    return min(max(-int(-tokens // 32) * 32, 32), 256)
+    """Room for 95 of 100 texts, in steps of 32, from 32 to 256."""
+    return min(max(-int(-_tokens(facts, facts.characters_p95) // 32) * 32, 32), _LONGEST)
+
+
+def _tokens(facts: DataFacts, characters: int) -> float:
+    """Estimate: a token is a character of Chinese, or about four letters."""
+    return characters if facts.cjk_share > _MOSTLY_CJK else characters / _CHARACTERS_PER_TOKEN * 1.1
 
 
 def _rest(facts: DataFacts) -> list[str]:

@@ -113,3 +113,16 @@ def test_layers_are_found_by_their_names():
 
 def test_flips_are_counted():
     assert flips(np.array([[1, 2], [3, 0], [0, 1], [5, 4]]), np.array([[1, 2], [0, 3], [0, 1], [4, 5]])) == 0.5
+
+
+def test_where_int8_changes_too_many_answers_a_layer_goes_back_to_fp32(make_network, documents, tmp_path, monkeypatch):
+    network, calibration = make_network("transformer"), [take(documents, [row]) for row in range(8)]
+    counts = []
+    for place, changed in (("whole", [0.0]), ("restored", [1.0, 0.0]), ("given up", [1.0, 1.0, 1.0])):
+        told = iter(changed)
+        monkeypatch.setattr("smelt.export.formats.flips", lambda *_, told=told: next(told))
+        (tmp_path / place).mkdir()
+        write_graph(network, "openvino-int8", calibration, tmp_path / place)
+        counts.append((tmp_path / place / "model.xml").read_text(encoding="utf-8").count('type="FakeQuantize"'))
+    assert 0 < counts[1] < counts[0]
+    assert counts[2] == counts[1]  # of two layers one stays in int8, whatever it changes

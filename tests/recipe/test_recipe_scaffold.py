@@ -49,6 +49,11 @@ def test_max_tokens_holds_95_of_100_texts(facts, characters, tokens):
     assert _recipe(replace(facts, characters_p95=characters)).model.max_tokens == tokens
 
 
+def test_where_most_texts_are_longer_than_what_is_read_windows_are_named():
+    assert "windows: {}" in scaffold(replace(_ENGLISH, characters_p50=1_200, characters_p95=3_000), name="a", recipe="r.yaml")
+    assert "windows" not in scaffold(replace(_ENGLISH, characters_p50=900, characters_p95=3_000), name="a", recipe="r.yaml")
+
+
 def test_a_model_that_is_brought_along_reads_as_much_as_it_says():
     brought = replace(_ENGLISH, weights="bert", characters_p95=100)
     assert _recipe(replace(brought, reads=512)).model.max_tokens == 512
