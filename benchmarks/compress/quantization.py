@@ -2,9 +2,9 @@
 
     python benchmarks/compress/quantization.py --run RUN [--out DIR]
 
-Trains nothing. For every transformer and CNN of the run: the live module, ONNX Runtime's dynamic int8 (a scale per column, a scale per
-matrix) and OpenVINO's static int8 (with and without SmoothQuant). Accuracy on confirm, its paired difference to the live module (95 %), and how
-many answers are the same. Costs about half a minute per network.
+Trains nothing. For every transformer and CNN of the run: the live module, dynamic int8 by ONNX Runtime (a scale per column, a scale per
+matrix) and static int8 by OpenVINO (with and without SmoothQuant). Accuracy on confirm, its paired difference to the live module (95 %),
+and how many answers are the same. Costs about half a minute per network.
 """
 
 import argparse
