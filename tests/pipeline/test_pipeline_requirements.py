@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_other_windows_make_another_reference(run, capsys):
     assert "confirm has" not in capsys.readouterr().out
     assert main(["train", str(recipe), "--out", out, "--set", "task.windows.most=2", "--set", "verify.margin_points=1"]) == 0
     assert settings()["encoder"]["max_tokens"] < longest
-    assert "warning: confirm has 539 rows: they certify 2.14 points" in capsys.readouterr().out
+    assert re.search(r"warning: confirm has 5\d\d rows: they certify 2\.1\d points where 4%", capsys.readouterr().out)
 
 
 def test_a_verdict_alone_names_no_bundle_and_no_report(run, capsys):
