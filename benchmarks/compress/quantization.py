@@ -22,6 +22,7 @@ from smelt.data.dataset import open_dataset
 from smelt.export import formats
 from smelt.export.bundle import write_bundle
 from smelt.models.build import Model, load_model
+from smelt.models.rnn import RnnNetwork
 from smelt.models.session import LiveSession
 from smelt.models.static import StaticNetwork
 from smelt.recipe.compress import Format
@@ -70,7 +71,7 @@ def _models(run: Path) -> Iterator[tuple[str, Model]]:
     }
     for name, folder in places.items():
         model = load_model(folder)
-        if not isinstance(model.network, StaticNetwork):
+        if not isinstance(model.network, StaticNetwork | RnnNetwork):
             yield name, model
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from smelt.cli import run
-from smelt.cli.init import facts_of
+from smelt.cli.init import facts_of, tell_unlabelled
 from smelt.data.inspect import inspect
 from smelt.errors import DataFault, UsageFault
 from smelt.language import say
@@ -39,6 +39,7 @@ def main(options: argparse.Namespace) -> int:
     target = folder / "recipe.yaml"
     data = _answered(options, model, folder) if options.unlabeled else Path(options.data)
     found = inspect(data, options.text, "prediction" if options.unlabeled else options.label)
+    tell_unlabelled(found)
     facts = facts_of(found, os.path.relpath(data, folder))
     facts = replace(facts, weights=os.path.relpath(model, folder), answered=options.unlabeled, reads=own_length(model))
     write_file(target, scaffold(facts, name=name, recipe=str(target)).encode(), Disk())

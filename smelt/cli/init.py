@@ -40,10 +40,15 @@ def main(options: argparse.Namespace) -> int:
         print(say("{path}: {rows:,} documents in '{text}'", path=target, rows=found.rows, text=found.text))
     if found.bad_rows:
         print(say("{n:,} rows cannot be used; `smelt check` shows them", n=found.bad_rows))
-    for name in found.unlabelled:
-        print(say("{name}: no labels in it, so it is not used; a share of train takes its place", name=name))
+    tell_unlabelled(found)
     print(say("next    smelt check {recipe}", recipe=target))
     return 0
+
+
+def tell_unlabelled(found: Inspection) -> None:
+    """Say which files of a folder are not used."""
+    for name in found.unlabelled:
+        print(say("{name}: no labels in it, so it is not used; a share of train takes its place", name=name))
 
 
 def facts_of(found: Inspection, path: str) -> DataFacts:

@@ -26,6 +26,8 @@ from smelt.types import Candidate
 
 _SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 _CHANCE = 0.8
+_CODEC = ("codec.json", "labels.json", "tokenizer.json")
+"""What a cascade holds once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
     Behind it stands one of the reference's own exports, or another student's cheapest one, which promises as much by itself as the
     student in front. There is none where that model is cheaper alone.
     """
-    able = [trial for trial in trials if trial.dev_scores is not None and _reads_alike(plan, trial)]
+    able = [trial for trial in trials if trial.dev_scores is not None and _reads_alike(plan, trial) and _is_small(plan, trial)]
     students = list(_cheapest(plan, [trial for trial in able if trial.source != plan.name]).values())
     behind = [*(trial for trial in able if trial.source == plan.name), *students]
     found = []
@@ -69,10 +71,20 @@ def _chance(plan: Search, trial: Trial) -> float:
     return certificate_chance(plan, trial.dev_scores)
 
 
-def _fits(plan: Search, fast: Trial, slow: Trial) -> bool:
-    """Say whether both together keep the recipe's limit of bytes."""
+def _is_small(plan: Search, trial: Trial) -> bool:
+    """Say whether a part keeps the recipe's limit of bytes by itself."""
     limit = plan.section.limits.size_bytes
-    return limit == "none" or (fast.candidate.size_bytes or 0) + (slow.candidate.size_bytes or 0) <= limit
+    return limit == "none" or (trial.candidate.size_bytes or 0) <= limit
+
+
+def _fits(plan: Search, fast: Trial, slow: Trial) -> bool:
+    """Say whether both together keep the recipe's limit of bytes: two graphs and one codec."""
+    limit = plan.section.limits.size_bytes
+    if limit == "none":
+        return True
+    assert slow.folder
+    codec = sum(path.stat().st_size for name in _CODEC if (path := slow.folder / "bundle" / name).is_file())
+    return (fast.candidate.size_bytes or 0) + (slow.candidate.size_bytes or 0) - codec <= limit
 
 
 def _price(plan: Search, fast: Trial, slow: Trial, pick: Pick) -> float:

@@ -96,8 +96,17 @@ def _export(plan: Search, name: str, section: NetworkStudent, taught: Taught, ow
                   score=taught.dev_score, least=plan.least_dev_score)  # fmt: skip
         return [_untried(name, steps, taught.dev_score, why)]
     most = 1 if hopeless and plan.section.search == "auto" else None
-    found = try_formats(plan, name, _exported(plan, taught.model), steps, Formats(own=own, live=taught.dev_score, most=most))
-    return found + _with_fewer_tokens(plan, name, taught.model, steps, found)
+    formats = Formats(own=own, live=taught.dev_score, most=most)
+    return (
+        try_formats(plan, name, _exported(plan, taught.model), steps, formats)
+        if hopeless
+        else _exports(plan, name, taught.model, steps, formats)
+    )
+
+
+def _exports(plan: Search, name: str, model: Model, steps: Sequence[str], formats: Formats) -> list[Trial]:
+    found = try_formats(plan, name, _exported(plan, model), steps, formats)
+    return found + _with_fewer_tokens(plan, name, model, steps, found)
 
 
 def _with_fewer_tokens(plan: Search, name: str, model: Model, steps: Sequence[str], found: Sequence[Trial]) -> list[Trial]:
@@ -135,7 +144,7 @@ def _taught_to_round(plan: Search, name: str, section: NetworkStudent, seconds: 
     again = f"{name}-rounded"
     training = Training(name=again, section=section, seconds=seconds, seed=plan.train.seed, start=f"compress/{name}", quantized=True)
     taught, steps = student_stage(plan, training), [*steps_of(section, plan.reference.network), "quantization-aware training"]
-    return try_formats(plan, again, _exported(plan, taught.model), steps, Formats(only=form))
+    return _exports(plan, again, taught.model, steps, Formats(only=form))
 
 
 def _repeat_finalist(plan: Search, survivors: dict[str, Survivor], left: float, trials: list[Trial]) -> None:
@@ -156,7 +165,7 @@ def _repeat_finalist(plan: Search, survivors: dict[str, Survivor], left: float, 
         again = f"{name}-seed{seed}"
         taught = student_stage(plan, Training(name=again, section=section, seconds=left, seed=seed))
         left -= max(taught.seconds, time.monotonic() - started)
-        trials += try_formats(plan, again, _exported(plan, taught.model), [*steps, f"seed: {seed}"], Formats(only=form))
+        trials += _exports(plan, again, taught.model, [*steps, f"seed: {seed}"], Formats(only=form))
 
 
 def _best(plan: Search, name: str, trials: Sequence[Trial]) -> float:

@@ -230,7 +230,8 @@ def measure(plan: Search, bundle: Path, codec: ClassifyCodec, arrays: Arrays, sc
 def certificate_chance(plan: Search, scores_BC: NDArray[np.float32]) -> float:
     """Return how likely a certificate is for whatever answers dev with these scores, all that is asked for taken together."""
     lost, won = lost_and_won(plan.reference_dev, scores_BC.argmax(1), plan.dev.labels)
-    return plan.chance(lost, won, len(plan.dev)) * plan.beside(scores_BC)
+    chance = plan.chance(lost, won, len(plan.dev))
+    return chance * plan.beside(scores_BC) if chance else 0.0
 
 
 def probe_cost(plan: Search, network: Network) -> float:

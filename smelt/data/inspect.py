@@ -77,7 +77,8 @@ def inspect(path: Path, text: str | None = None, label: str | None = None, *, la
         reason = seen.reason or say("no rows")
         raise DataFault(say("{path}: no row of {n:,} can be used: {reason}", path=file, n=seen.bad_rows, reason=reason))
     median, high = np.percentile(np.frombuffer(seen.characters, np.int32), [50, 95])
-    unlabelled: list[Role] = [role for role, found in files.items() if role != "train" and label and not _is_labelled(found, label)]
+    known = {str(value) for value in values.get(label, ())}
+    unlabelled: list[Role] = [role for role, found in files.items() if role != "train" and label and not _is_labelled(found, label, known)]
     names = {role: found.stem for role, found in files.items() if role not in unlabelled}
     return Inspection(
         format=require_format(file),
@@ -100,9 +101,10 @@ def inspect(path: Path, text: str | None = None, label: str | None = None, *, la
     )
 
 
-def _is_labelled(path: Path, label: str) -> bool:
-    """Say whether a split can judge: it has the column, and more than one value in it."""
-    return len({str(value) for value in _sample(open_table(path)).get(label, ())}) > 1
+def _is_labelled(path: Path, label: str, known: set[str]) -> bool:
+    """Say whether a split can judge: its column of labels is there and holds more than one thing, or one that train knows too."""
+    found = {str(value) for value in _sample(open_table(path)).get(label, ())}
+    return len(found) > 1 or bool(found & known)
 
 
 @dataclass(slots=True)

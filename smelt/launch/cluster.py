@@ -95,7 +95,7 @@ class Crew:
     threads: int
     """CPUs of each."""
     device: Literal["auto", "cpu", "cuda"]
-    """One GPU each with `cuda`, and with `auto` where the cluster has them: the node that asks need not have one."""
+    """One GPU each with `cuda`, and with `auto` where the cluster has them."""
     folder: Path
     """Where they meet and leave news, seen by all."""
 

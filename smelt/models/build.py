@@ -202,9 +202,10 @@ def _labels_of(names: dict, folder: Path, expected: Sequence[str]) -> list[str]:
 
 
 def positions_of(config: PreTrainedConfig) -> int:
-    """Return how many tokens a transformer can read. RoBERTa's numbering starts behind its padding token."""
+    """Return how many tokens a transformer can read. The numbering of RoBERTa and MPNet starts behind their padding token."""
     positions = getattr(config, "max_position_embeddings", None) or 2**31
-    return positions - (config.pad_token_id + 1) if "roberta" in config.model_type or config.model_type == "camembert" else positions
+    behind = "roberta" in config.model_type or config.model_type in ("camembert", "mpnet")
+    return positions - (config.pad_token_id + 1) if behind else positions
 
 
 def _from_scratch(section: ScratchTransformer | CnnModel | RnnModel | StaticModel, vocabulary: int, classes: int) -> Network:

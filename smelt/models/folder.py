@@ -83,6 +83,9 @@ def own_length(folder: Path) -> int | None:
     """Return how many tokens of a text a checked model folder reads by what it says of itself; None where it says nothing."""
     facts = {name: _facts(folder / name) for name in ("config.json", "tokenizer_config.json")}
     said = [facts["config.json"].get("max_position_embeddings"), facts["tokenizer_config.json"].get("model_max_length")]
+    own = _facts(folder / "codec.json").get("encoder")  # of a model that smelt trained
+    if isinstance(own, dict):
+        said.append(own.get("max_tokens"))
     lengths = [length for length in said if type(length) is int and _SHORTEST <= length <= _LONGEST]
     return min(lengths, default=None)
 

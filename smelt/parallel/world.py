@@ -150,7 +150,7 @@ def join(section: Parallel, wanted: torch.device, timeout_seconds: float, name: 
         )  # fmt: skip
     device = torch.device("cpu")
     if wanted.type == "cuda":  # Ray shows each process its own GPU alone
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) if torch.cuda.device_count() > 1 else 0)
         torch.cuda.set_device(device)
     timeout = timedelta(seconds=timeout_seconds)
     backend = "nccl" if device.type == "cuda" else "gloo"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
+from scipy.stats import t as student_t
 
 if TYPE_CHECKING:
     from numpy import float64, floating, integer
@@ -28,7 +29,8 @@ def auroc_drop(
     """Return how much the mean area drops from reference to candidate, and its one-sided upper bound.
 
     Each example's pull on the areas is known in closed form, so the variance of the paired difference is that of the pulls; for two
-    classes this is DeLong's test. Where examples come in groups, the pulls of a group count as one (Obuchowski 1997).
+    classes this is DeLong's test. Where examples come in G groups, the pulls of a group count as one (Obuchowski 1997), with G - 1
+    degrees of freedom.
 
     Args:
         reference_BC: scores or probabilities, higher for a likelier class.
@@ -49,7 +51,10 @@ def auroc_drop(
         (ours, our_pull_B), (theirs, their_pull_B) = (_area(scores_BC[:, number], own_B) for scores_BC in (reference_BC, candidate_BC))
         drop += (ours - theirs) / len(judged)
         pull_B += (our_pull_B - their_pull_B) / len(judged)
-    return drop, drop + float(ndtri(confidence)) * _error(pull_B, np.arange(len(pull_B)) if groups_B is None else groups_B)
+    if groups_B is None:
+        return drop, drop + float(ndtri(confidence)) * _error(pull_B, np.arange(len(pull_B)))
+    groups = len(np.unique(groups_B))
+    return drop, drop + (float(student_t.ppf(confidence, groups - 1)) * _error(pull_B, groups_B) if groups > 1 else math.inf)
 
 
 def _error(pull_B: "NDArray[float64]", groups_B: "NDArray[integer]") -> float:

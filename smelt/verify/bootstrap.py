@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NUMBERS_AT_ONCE = 4_000_000
+_LEAST_GROUPS = 10
 
 Metric = Callable[["NDArray[int64]"], "NDArray[float64]"]
 """Maps confusion tables (..., C, C) to numbers (...), as those in `metrics/confusion.py` do."""
@@ -94,6 +95,11 @@ def drop_interval(cells: Cells, metric: Metric, *, confidence: float, rng: np.ra
     tails = bias + np.array([ndtri((1 - confidence) / 2), ndtri((1 + confidence) / 2)])
     lower, upper = np.quantile(drops_R, ndtr(bias + tails / (1 - acceleration * tails)))
     return Estimate(drop=seen, lower=float(lower), upper=float(upper))
+
+
+def too_few_groups(groups_B: "NDArray[integer] | None") -> bool:
+    """Say whether there are groups, and so few that drawing from them says little of others."""
+    return groups_B is not None and len(np.unique(groups_B)) < _LEAST_GROUPS
 
 
 def _one_hot(entries_K: "NDArray[int64]", classes: int) -> csr_array:

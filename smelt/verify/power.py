@@ -47,7 +47,7 @@ def certificate_probability(n: int, *, margin: float, confidence: float, drop: f
     return float(np.clip((shares * passing).sum(), 0.0, 1.0))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _table(n: int, margin: float, confidence: float) -> "NDArray[int64]":
     """Return `most_lost` of every number of discordant pairs from 0 to n: planning asks for the same n again and again."""
     return most_lost(np.arange(n + 1), n, margin, confidence)

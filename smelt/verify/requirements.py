@@ -19,7 +19,7 @@ from smelt.recipe.verify import Requirement as Section
 from smelt.types import Requirement
 from smelt.verify import clustered, tango
 from smelt.verify.auroc import auroc, auroc_drop
-from smelt.verify.bootstrap import Cells, Metric, drop_interval, joint_cells
+from smelt.verify.bootstrap import Cells, Metric, drop_interval, joint_cells, too_few_groups
 from smelt.verify.metrics.confusion import confusion, macro_f1
 from smelt.verify.pairs import lost_and_won
 from smelt.verify.power import predicted_pass, sample_size
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _SEED = 20260101
 _RESAMPLES = 5_000
-_LEAST_GROUPS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -193,12 +192,11 @@ def _estimate(kind: str, drop: float, upper: float, margin: float, n: int) -> Re
 
 
 def _bootstrap(answers: Answers, metric: Metric, confidence: float, *, worst: float) -> tuple[float, float]:
-    """Return drop and one-sided upper bound; the bound is the worst that can be where one group alone says nothing of others."""
+    """Return drop and one-sided upper bound; the bound is the worst that can be where so few groups say little of others."""
     cells: Cells = joint_cells(answers.labels_B, answers.reference_B, answers.candidate_B, len(answers.names), answers.groups_B)
     rng = np.random.default_rng(_SEED)
     found = drop_interval(cells, metric, confidence=2 * confidence - 1, rng=rng, resamples=_RESAMPLES)
-    alone = answers.groups_B is not None and len(np.unique(answers.groups_B)) < _LEAST_GROUPS
-    return found.drop, worst if alone else found.upper
+    return found.drop, worst if too_few_groups(answers.groups_B) else found.upper
 
 
 def _costs(names: Sequence[str], section: Cost) -> "NDArray[float64]":

@@ -12,6 +12,7 @@ from smelt.compress.search import search
 from smelt.errors import BundleFault
 from smelt.export.cascade import write_cascade
 from smelt.models.session import LiveSession
+from smelt.recipe.compress import Limits
 from smelt.runtime.bundle import open_bundle, score_texts
 from smelt.runtime.cascade import Rule
 from smelt.runtime.manifest import FILE, SEAL, read_manifest, seal
@@ -78,6 +79,19 @@ def test_the_search_tries_a_cascade_of_a_cheap_student_and_the_references_export
     assert found.candidate.steps[-1].startswith("cascade: ")
     assert "to reference-onnxruntime-fp32" in found.candidate.steps[-1]
     assert found.candidate.latency_ms_p50 == 2.0
+
+
+def test_a_cascade_that_would_be_too_large_is_not_built(trial):
+    plan, found = trial
+    trials = search(plan)
+
+    def built(limit):
+        limited = replace(plan, section=plan.section.model_copy(update={"limits": Limits(size_bytes=limit)}))
+        return [one.candidate.name for one in cascades(limited, trials)]
+
+    parts = [one.candidate.size_bytes for one in trials if one.candidate.name in ("static-numpy-fp32", "reference-onnxruntime-fp32")]
+    assert "static-cascade" in built(found.candidate.size_bytes)
+    assert built(max(parts)) == []  # each keeps it, both together do not
 
 
 def test_its_bundle_answers_as_dev_was_scored(trial):

@@ -154,6 +154,17 @@ def test_where_bytes_are_limited_a_student_is_tried_with_the_tokens_of_train_alo
     assert smaller.candidate.dev_score == pytest.approx(whole.dev_score, abs=0.2)
 
 
+def test_a_student_that_fits_with_fewer_tokens_is_taught_again_with_them(make_plan):
+    plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1], cascade="none")
+    limit = search(plan)[-1].candidate.size_bytes - 1
+    plan = make_plan(
+        "static", formats=("numpy-fp32",), students=STUDENTS[:1], cascade="none", finalist_seeds=1, limits=Limits(size_bytes=limit)
+    )
+    trials = search(replace(plan, chance=lambda _lost, _won, _n: 0.5))
+    assert names(trials)[-1] == "static-seed1-used-numpy-fp32"
+    assert trials[-1].candidate.size_bytes <= limit
+
+
 def test_what_loses_a_class_is_not_worth_another_seed(make_plan):
     plan = make_plan("static", formats=("numpy-fp32",), students=STUDENTS[:1], finalist_seeds=2, cascade="none")
     trials = search(replace(plan, chance=lambda _lost, _won, _n: 0.5, beside=lambda _scores: 0.0))

@@ -100,6 +100,8 @@ def test_a_test_file_without_labels_is_not_used_and_named(tmp_path, write_csv, r
     assert (found.dev, found.confirm, found.unlabelled) == ("dev", None, ("test.csv",))
     write_csv(tmp_path / "test.csv", [(f"text {number}", number) for number in range(4)], header=("text", "index"))
     assert inspect(tmp_path).unlabelled == ("test.csv",)
+    write_csv(tmp_path / "test.csv", rows_of(4)[:1])  # one label alone, but one that train knows
+    assert inspect(tmp_path).unlabelled == ()
 
 
 @pytest.mark.parametrize(

@@ -318,3 +318,5 @@ def test_a_model_reads_as_much_as_it_says_and_nonsense_is_no_word(tmp_path, conf
     if tokenizer is not None:
         (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     assert own_length(tmp_path) == want
+    (tmp_path / "codec.json").write_text(json.dumps({"encoder": {"max_tokens": 64}}), encoding="utf-8")
+    assert own_length(tmp_path) == 64

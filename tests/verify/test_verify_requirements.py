@@ -118,7 +118,8 @@ def test_examples_that_stand_there_four_times_as_a_group_count_once():
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 3, 200)
     ours, theirs = (rng.normal(size=(200, 3)) + strength * np.eye(3)[labels] for strength in (1.5, 1.3))
-    want = auroc_drop(ours, theirs, labels, confidence=0.95)
+    want = auroc_drop(ours, theirs, labels, confidence=0.95, groups_B=np.arange(200))
+    assert want == pytest.approx(auroc_drop(ours, theirs, labels, confidence=0.95), rel=0.01)
     repeated = [np.repeat(each, 4, axis=0) for each in (ours, theirs, labels)]
     assert auroc_drop(*repeated, confidence=0.95, groups_B=np.repeat(np.arange(200), 4)) == pytest.approx(want, rel=1e-9)
     assert auroc_drop(*repeated, confidence=0.95)[1] < want[1]

@@ -11,7 +11,7 @@ from smelt.markup import Column, Html, chapter, fold, join, name, note, panel, p
 from smelt.report import figures
 from smelt.report.plots.heat import heat
 from smelt.report.record import Answers, Record
-from smelt.verify.bootstrap import drop_interval, joint_cells
+from smelt.verify.bootstrap import drop_interval, joint_cells, too_few_groups
 from smelt.verify.metrics.confusion import confusion, macro_f1
 from smelt.verify.pairs import Paired
 from smelt.verify.predictions import UNKNOWN
@@ -112,7 +112,7 @@ def _f1(right: NDArray[np.int64], support: NDArray[np.int64], predicted: NDArray
 
 def _macro(paired: Paired) -> Html | None:
     classes = len(paired.names)
-    if classes > _BOOTSTRAPPED:
+    if classes > _BOOTSTRAPPED or too_few_groups(paired.groups_B):
         return None
     before, after = (float(macro_f1(confusion(paired.labels_B, side_B, classes))) for side_B in (paired.reference_B, paired.candidate_B))
     cells = joint_cells(paired.labels_B, paired.reference_B, paired.candidate_B, classes, paired.groups_B)
