@@ -71,7 +71,7 @@ test-slow: setup-dev
 
 # Training over 2 and 4 processes: every way to spread it against one process, kills, other numbers of processes. About twelve minutes.
 test-distributed: setup-dev
-	$(BIN)/python -m pytest -m "not slow and not ray" tests/parallel tests/launch tests/pipeline/test_pipeline_rank.py
+	$(BIN)/python -m pytest -m "not slow and not ray" tests/parallel tests/launch tests/pipeline/test_pipeline_rank.py tests/pipeline/test_pipeline_full_disk.py
 
 # Two processes that train, killed at every disk operation of a checkpoint, and 30 times at random, the launcher too. About ten minutes.
 test-faults: setup-dev

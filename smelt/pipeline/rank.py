@@ -35,7 +35,7 @@ from smelt.recipe.load import from_dict
 from smelt.recipe.parallel import LocalLaunch, RayLaunch, TorchrunLaunch
 from smelt.recipe.task import ClassifyTask
 from smelt.recipe.train import Train
-from smelt.run.disk import Disk, io_fault, write_json
+from smelt.run.disk import Disk, faults_of_disk, write_json
 from smelt.run.folder import RunFolder
 from smelt.runtime.isa import cores
 from smelt.train.checkpoint import Progress
@@ -177,12 +177,14 @@ def _faults_of_disk(work: Path) -> Iterator[None]:
     Raises:
         EnvironmentFault: it was one.
     """
-    try:
-        yield
-    except (ConnectionError, TimeoutError):
-        raise
-    except OSError as error:
-        raise io_fault(work, error) from error
+    silent: Exception | None = None
+    with faults_of_disk(work):
+        try:
+            yield
+        except (ConnectionError, TimeoutError) as error:
+            silent = error
+    if silent:
+        raise silent
 
 
 @contextmanager

@@ -8,12 +8,17 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from smelt.errors import EnvironmentFault
 from smelt.language import say
 
 MANIFEST = "manifest.json"
+_BY_SYSTEM = "(os error "
 
 
 class Disk:
@@ -122,9 +127,26 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def io_fault(path: Path, error: OSError) -> EnvironmentFault:
-    """Turn an OSError into a sentence with a place and a next step."""
+@contextmanager
+def faults_of_disk(path: Path) -> Iterator[None]:
+    """Tell what goes wrong with files inside the block as a fault that a person has to mend.
+
+    Raises:
+        EnvironmentFault: the disk is full, read-only or failing.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise io_fault(path, error) from error
+    except SafetensorError as error:  # it tells what the system said in words alone
+        if _BY_SYSTEM not in str(error):
+            raise
+        raise io_fault(path, error) from error
+
+
+def io_fault(path: Path, error: OSError | SafetensorError) -> EnvironmentFault:
+    """Turn an error of the system into a sentence with a place and a next step."""
     return EnvironmentFault(
-        say("{path}: {reason}", path=path, reason=error.strerror or error),
+        say("{path}: {reason}", path=path, reason=getattr(error, "strerror", None) or error),
         step=say("Free some space or choose another folder with --out, then run the same command again: it resumes."),
     )

@@ -15,7 +15,7 @@ from typing import IO
 
 from smelt.errors import EnvironmentFault
 from smelt.language import say
-from smelt.run.disk import MANIFEST, Disk, commit_folder, io_fault, read_json, read_manifest, sha256_file, write_json
+from smelt.run.disk import MANIFEST, Disk, commit_folder, faults_of_disk, io_fault, read_json, read_manifest, sha256_file, write_json
 
 _LOG = logging.getLogger("smelt")
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -47,11 +47,9 @@ class RunFolder:
         result = work / "result"
         shutil.rmtree(result, ignore_errors=True)
         started = time.time()
-        try:
+        with faults_of_disk(target):
             result.mkdir(parents=True)
             fill(result, work)
-        except OSError as error:
-            raise io_fault(target, error) from error
         commit_folder(result, target, {"fingerprint": mark, "seconds": round(time.time() - started, 3)}, self.disk)
         shutil.rmtree(work, ignore_errors=True)
         return target

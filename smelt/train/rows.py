@@ -96,7 +96,7 @@ def encode_rows(
             stream.write(chunk.ids.tobytes())
             lengths.append(np.diff(chunk.offsets))
     beside = _lengths_of(work)
-    np.concatenate(lengths).tofile(beside)
+    beside.write_bytes(np.concatenate(lengths).tobytes())  # numpy's own tofile says nothing of a full disk
     beside.replace(_lengths_of(path))
     work.replace(path)
     return open_rows(path, labels)
