@@ -208,6 +208,7 @@ def meeting_place(timeout_seconds: float) -> Store:
         return PrefixStore(f"smelt/{environment.get(ATTEMPT, '0')}", FileStore(str(path), size))
     # torchrun's agent holds the store; where nobody does, the first process.
     leads = environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True" and environment["RANK"] == "0"
-    store = TCPStore(environment["MASTER_ADDR"], int(environment["MASTER_PORT"]), size, is_master=leads, timeout=timeout)
+    place = (environment["MASTER_ADDR"], int(environment["MASTER_PORT"]))
+    store = TCPStore(*place, size, is_master=leads, timeout=timeout, multi_tenant=True)  # a process comes here more than once
     attempt = f"{environment.get('TORCHELASTIC_RUN_ID', '')}/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}"
     return PrefixStore(f"smelt/{attempt}", store)

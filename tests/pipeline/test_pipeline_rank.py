@@ -151,13 +151,18 @@ def test_torchrun_starts_all_again_when_one_is_killed(tmp_path):
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def agent_command(recipe, run):
+    """One machine of one or two."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "1:2", "--nproc-per-node", "1", "--max-restarts", "3"]
+    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{free_port()}", "--rdzv-conf", "last_call_timeout=3,timeout=60"]
+    return [*command, "--local-addr", "127.0.0.1", "-m", "smelt", "train", str(recipe), "--out", str(run)]
+
+
 @pytest.mark.distributed
 def test_torchrun_goes_on_with_one_agent_when_the_other_is_lost(tmp_path):
     recipe = SMALL.replace("epochs: 2, refit: true,", "epochs: 60, patience: 60, checkpoint_minutes: 0.0001,")
     path, run = write_project(tmp_path, recipe + "parallel: {replicate: auto}\nlaunch: {kind: torchrun}\n"), tmp_path / "run"
-    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "1:2", "--nproc-per-node", "1", "--max-restarts", "3"]
-    command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{free_port()}", "--rdzv-conf", "last_call_timeout=3,timeout=60"]
-    command += ["--local-addr", "127.0.0.1", "-m", "smelt", "train", str(path), "--out", str(run)]
+    command = agent_command(path, run)
     # The agent that is started first holds the meeting place.
     agents = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True)]
     try:
@@ -179,6 +184,37 @@ def test_torchrun_goes_on_with_one_agent_when_the_other_is_lost(tmp_path):
     assert "reference: resumes after step" in errors
     numbers = [step for step, _ in steps(run)]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.distributed
+def test_torchrun_goes_on_with_a_second_agent_when_it_comes(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")  # else the first agent keeps its address to itself
+    recipe = SMALL.replace("epochs: 2, refit: true,", "epochs: 25, patience: 25, checkpoint_minutes: 0.0001,")
+    path, run = write_project(tmp_path, recipe + "parallel: {replicate: auto}\nlaunch: {kind: torchrun}\n"), tmp_path / "run"
+    command = agent_command(path, run)
+    agents = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True)]
+    try:
+        while not any(len(log.read_bytes().splitlines()) > 20 for log in run.glob(".work/train-*/log.jsonl")):
+            assert agents[0].poll() is None, agents[0].communicate()[1]
+            time.sleep(0.05)
+        agents.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True))
+        while not rank_of(run, 1):
+            assert agents[0].poll() is None, agents[0].communicate()[1]
+            time.sleep(0.05)
+        errors = agents[0].communicate(timeout=240)[1]
+    finally:
+        for agent in agents:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(agent.pid, signal.SIGKILL)
+            agent.wait()
+    assert agents[0].returncode == 0, errors
+    assert "reference: resumes after step" in errors
+    (tmp_path / "alone").mkdir()
+    alone = write_project(tmp_path / "alone", recipe)
+    assert main(["train", str(alone), "--out", str(tmp_path / "alone" / "run")]) == 0
+    ours, theirs = steps(run), steps(tmp_path / "alone" / "run")
+    assert [step for step, _ in ours] == [step for step, _ in theirs]
+    assert [loss for _, loss in ours] == pytest.approx([loss for _, loss in theirs], rel=1e-3, abs=1e-5)
 
 
 def test_torchrun_and_the_recipe_have_to_agree(tmp_path, monkeypatch):
