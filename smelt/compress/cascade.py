@@ -47,7 +47,7 @@ def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
     Behind it stands one of the reference's own exports, or another student's cheapest one, which promises as much by itself as the
     student in front. There is none where that model is cheaper alone.
     """
-    able = [trial for trial in trials if trial.dev_scores is not None and _reads_alike(plan, trial) and _is_small(plan, trial)]
+    able = [trial for trial in trials if trial.dev_scores is not None and _reads_alike(plan, trial) and _fits(plan, _bytes(trial))]
     students = list(_cheapest(plan, [trial for trial in able if trial.source != plan.name]).values())
     behind = [*(trial for trial in able if trial.source == plan.name), *students]
     found = []
@@ -57,7 +57,7 @@ def cascades(plan: Search, trials: Sequence[Trial]) -> list[Trial]:
             for slow in behind
             if _chance(plan, slow) >= _chance(plan, fast)
             and plan.cost(slow.candidate) > plan.cost(fast.candidate)
-            and _fits(plan, fast, slow)
+            and _fits(plan, _bytes_of_both(fast, slow))
         ]
         picks = [(slow, pick) for slow in better if (pick := _pick(plan, fast, slow)) is not None]
         slow, pick = min(picks, key=lambda one: _price(plan, fast, *one), default=(None, None))
@@ -71,20 +71,20 @@ def _chance(plan: Search, trial: Trial) -> float:
     return certificate_chance(plan, trial.dev_scores)
 
 
-def _is_small(plan: Search, trial: Trial) -> bool:
-    """Say whether a part keeps the recipe's limit of bytes by itself."""
+def _fits(plan: Search, size_bytes: int) -> bool:
     limit = plan.section.limits.size_bytes
-    return limit == "none" or (trial.candidate.size_bytes or 0) <= limit
+    return limit == "none" or size_bytes <= limit
 
 
-def _fits(plan: Search, fast: Trial, slow: Trial) -> bool:
-    """Say whether both together keep the recipe's limit of bytes: two graphs and one codec."""
-    limit = plan.section.limits.size_bytes
-    if limit == "none":
-        return True
+def _bytes(trial: Trial) -> int:
+    return trial.candidate.size_bytes or 0
+
+
+def _bytes_of_both(fast: Trial, slow: Trial) -> int:
+    """Return what a cascade of them takes: two graphs and one codec."""
     assert slow.folder
     codec = sum(path.stat().st_size for name in _CODEC if (path := slow.folder / "bundle" / name).is_file())
-    return (fast.candidate.size_bytes or 0) + (slow.candidate.size_bytes or 0) - codec <= limit
+    return _bytes(fast) + _bytes(slow) - codec
 
 
 def _price(plan: Search, fast: Trial, slow: Trial, pick: Pick) -> float:

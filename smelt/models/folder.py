@@ -80,7 +80,7 @@ def find_weights(weights: str, revision: str) -> Path:
 
 
 def own_length(folder: Path) -> int | None:
-    """Return how many tokens of a text a checked model folder reads by what it says of itself; None where it says nothing."""
+    """Return how many tokens of a text a model folder, checked or not, reads by what it says of itself; None where it says nothing."""
     facts = {name: _facts(folder / name) for name in ("config.json", "tokenizer_config.json")}
     said = [facts["config.json"].get("max_position_embeddings"), facts["tokenizer_config.json"].get("model_max_length")]
     own = _facts(folder / "codec.json").get("encoder")  # of a model that smelt trained
@@ -94,7 +94,7 @@ def _facts(path: Path) -> dict:
     """Return what a JSON file says; nothing where there is none, or no object in it."""
     try:
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() and path.stat().st_size <= _MAX_JSON_BYTES else {}
-    except ValueError:
+    except (OSError, ValueError, RecursionError):  # whoever opens the model says what is wrong with it
         return {}
     return found if isinstance(found, dict) else {}
 

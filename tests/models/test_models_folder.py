@@ -311,12 +311,14 @@ def test_weights_that_are_no_folder_and_no_model_of_the_hub_are_an_environment_f
         ({}, {"model_max_length": 1e30}, None),
         ({"max_position_embeddings": -1}, {"model_max_length": "512"}, None),
         ({"max_position_embeddings": True}, ["model_max_length"], None),
+        ({"max_position_embeddings": 512}, "[" * 100_000, 512),
     ],
 )
 def test_a_model_reads_as_much_as_it_says_and_nonsense_is_no_word(tmp_path, config, tokenizer, want):
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     if tokenizer is not None:
-        (tmp_path / "tokenizer_config.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+        text = tokenizer if isinstance(tokenizer, str) else json.dumps(tokenizer)
+        (tmp_path / "tokenizer_config.json").write_text(text, encoding="utf-8")
     assert own_length(tmp_path) == want
     (tmp_path / "codec.json").write_text(json.dumps({"encoder": {"max_tokens": 64}}), encoding="utf-8")
     assert own_length(tmp_path) == 64

@@ -158,28 +158,43 @@ def agent_command(recipe, run):
     return [*command, "--local-addr", "127.0.0.1", "-m", "smelt", "train", str(recipe), "--out", str(run)]
 
 
-@pytest.mark.distributed
-def test_torchrun_goes_on_with_one_agent_when_the_other_is_lost(tmp_path):
-    recipe = SMALL.replace("epochs: 2, refit: true,", "epochs: 60, patience: 60, checkpoint_minutes: 0.0001,")
-    path, run = write_project(tmp_path, recipe + "parallel: {replicate: auto}\nlaunch: {kind: torchrun}\n"), tmp_path / "run"
-    command = agent_command(path, run)
-    # The agent that is started first holds the meeting place.
-    agents = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True)]
-    try:
-        time.sleep(2)
-        agents.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True))
-        while not rank_of(run, 1):
+def has_begun(log):
+    return len(log.read_bytes().splitlines()) > 20
+
+
+@contextlib.contextmanager
+def two_agents(command, second):
+    """Start an agent of torchrun, which holds the meeting place, another one when `second` says so, and wait until both learn."""
+    quiet = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "start_new_session": True}
+    agents = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **quiet)]
+    run = Path(command[-1])
+
+    def until(reached):
+        while not reached():
             assert agents[0].poll() is None, agents[0].communicate()[1]
             time.sleep(0.05)
-        # A machine that is lost takes both along, the agent and the process that it started in a session of its own.
-        for lost in (agents[1].pid, *children(agents[1].pid)):
-            os.kill(lost, signal.SIGKILL)
-        errors = agents[0].communicate(timeout=240)[1]
+
+    try:
+        until(lambda: second(run))
+        agents.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, **quiet))
+        until(lambda: rank_of(run, 1))
+        yield agents
     finally:
         for agent in agents:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(agent.pid, signal.SIGKILL)
             agent.wait()
+
+
+@pytest.mark.distributed
+def test_torchrun_goes_on_with_one_agent_when_the_other_is_lost(tmp_path):
+    recipe = SMALL.replace("epochs: 2, refit: true,", "epochs: 60, patience: 60, checkpoint_minutes: 0.0001,")
+    path, run = write_project(tmp_path, recipe + "parallel: {replicate: auto}\nlaunch: {kind: torchrun}\n"), tmp_path / "run"
+    with two_agents(agent_command(path, run), lambda _: True) as agents:
+        # A machine that is lost takes both along, the agent and the process that it started in a session of its own.
+        for lost in (agents[1].pid, *children(agents[1].pid)):
+            os.kill(lost, signal.SIGKILL)
+        errors = agents[0].communicate(timeout=240)[1]
     assert agents[0].returncode == 0, errors
     assert "reference: resumes after step" in errors
     numbers = [step for step, _ in steps(run)]
@@ -191,22 +206,8 @@ def test_torchrun_goes_on_with_a_second_agent_when_it_comes(tmp_path, monkeypatc
     monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")  # else the first agent keeps its address to itself
     recipe = SMALL.replace("epochs: 2, refit: true,", "epochs: 25, patience: 25, checkpoint_minutes: 0.0001,")
     path, run = write_project(tmp_path, recipe + "parallel: {replicate: auto}\nlaunch: {kind: torchrun}\n"), tmp_path / "run"
-    command = agent_command(path, run)
-    agents = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True)]
-    try:
-        while not any(len(log.read_bytes().splitlines()) > 20 for log in run.glob(".work/train-*/log.jsonl")):
-            assert agents[0].poll() is None, agents[0].communicate()[1]
-            time.sleep(0.05)
-        agents.append(subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True))
-        while not rank_of(run, 1):
-            assert agents[0].poll() is None, agents[0].communicate()[1]
-            time.sleep(0.05)
+    with two_agents(agent_command(path, run), lambda run: any(map(has_begun, run.glob(".work/train-*/log.jsonl")))) as agents:
         errors = agents[0].communicate(timeout=240)[1]
-    finally:
-        for agent in agents:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(agent.pid, signal.SIGKILL)
-            agent.wait()
     assert agents[0].returncode == 0, errors
     assert "reference: resumes after step" in errors
     (tmp_path / "alone").mkdir()

@@ -235,9 +235,11 @@ def test_a_run_is_free_again_when_the_other_process_was_killed(run, other_proces
 
 
 def test_a_run_is_free_again_after_the_block(run):
-    for _ in range(2):
+    held = []
+    for number in range(2):
         with run.hold():
-            pass
+            held.append(number)
+    assert held == [0, 1]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes where nobody may")
